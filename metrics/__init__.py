@@ -1,0 +1,1 @@
+"""Numbers: inputs, resolve, the catalogue of metrics (one SQL file each), facts and their evidence."""

@@ -1,0 +1,6 @@
+"""Every relation of the warehouse, one module a subject. Importing this declares them all."""
+
+from models import calc, calls, deals, facts, landing, money, operations, people
+from models.columns import RAW, WAREHOUSE
+
+__all__ = ["RAW", "WAREHOUSE", "calc", "calls", "deals", "facts", "landing", "money", "operations", "people"]

@@ -1,0 +1,171 @@
+"""Small relations the metrics stand on, kept up by resolve so that a month's cost doesn't follow the history.
+
+Every row that may be credited carries `person_id` and `team` as they were at the event's moment (metrics.md 2.2);
+NULL means unassigned. `local_date` is the event's day in the company's time zone and decides the period.
+`excluded_by` names the rule that keeps a row out of the numbers; NULL = counted.
+"""
+
+from __future__ import annotations
+
+from models.columns import day, flag, integer, money, relation, text, utc
+
+_CREDIT = "Person credited; NULL = unassigned."
+_TEAM = "That person's team at the moment; NULL = unassigned."
+_LOCAL = "Day in the company's time zone."
+_PRECISION = "log, load_interval or current_owner: how surely the credit is known."
+
+LEADS = relation(
+    "calc.leads",
+    "A deal's entry into a pipeline's base stage: the lead, with what was first done about it.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    text("pipeline_id", "Pipeline of the first stage.", key=True),
+    utc("created_at", "Creation by the CRM's log, UTC."),
+    day("local_date", _LOCAL),
+    text("person_id", "Responsible at entry, frozen for the cohort; NULL = unassigned."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+    utc("first_action_at", "First outbound attempt or answered inbound call since creation, UTC; NULL = none."),
+    text("first_action_call_id", "That call."),
+    utc("first_success_at", "First successful call since creation, UTC; NULL = none."),
+    text("first_success_call_id", "That call."),
+    text("call_source", "Source of those calls."),
+    text("duplicate_of", "Older deal this one duplicates."),
+    text("excluded_by", "duplicate, exclusion; NULL = counted."),
+)
+
+STAGE_EVENTS = relation(
+    "calc.stage_events",
+    "An entry of a deal into a stage, by the log, noise dropped, in order.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    integer("ordinal", "Order within the deal, from 1 (the creation).", key=True),
+    utc("entered_at", "Entry, UTC."),
+    day("local_date", _LOCAL),
+    text("pipeline_id", "Pipeline."),
+    text("stage_id", "Stage."),
+    text("kind", "Stage's kind in force then; NULL = not in stages.csv."),
+    integer("position", "Stage's order in force then."),
+    text("from_pipeline_id", "Pipeline before; NULL at creation."),
+    text("from_stage_id", "Stage before; NULL at creation."),
+    text("from_kind", "Kind of the stage before."),
+    integer("from_position", "Order of the stage before."),
+    text("user_id", "Who moved it; 0 = a robot."),
+    text("event_id", "Log entry; NULL when derived from the creation."),
+    text("person_id", "Responsible at the event."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+)
+
+STAGE_PASSES = relation(
+    "calc.stage_passes",
+    "The first pass of a stage by a deal: an entry to it or to any later non-lost stage. Includes paid.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    text("pipeline_id", "Pipeline.", key=True),
+    text("stage_id", "Stage, or 'paid'.", key=True),
+    text("kind", "Stage's kind, or 'paid'."),
+    integer("position", "Order; paid stands behind every stage."),
+    utc("passed_at", "Earliest such entry, UTC."),
+    day("local_date", _LOCAL),
+    utc("touched_at", "First entry to the stage itself, UTC; NULL = skipped."),
+    text("person_id", "Responsible at the pass (paid: at the payment)."),
+    text("team", _TEAM),
+    text("entry_person_id", "Responsible at the entry to the pipeline's base, for cohorts."),
+    text("entry_team", "That person's team at entry."),
+    text("credit_precision", _PRECISION),
+    text("excluded_by", "duplicate, exclusion; NULL = counted."),
+)
+
+KIND_TOUCHES = relation(
+    "calc.kind_touches",
+    "The first time a deal itself stood in a stage of a kind: one a deal and kind.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    text("kind", "Stage's kind.", key=True),
+    text("pipeline_id", "Pipeline."),
+    utc("touched_at", "First entry, UTC."),
+    day("local_date", _LOCAL),
+    text("person_id", "Responsible at that moment."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+    text("excluded_by", "duplicate, exclusion; NULL = counted."),
+)
+
+TERMINAL_EVENTS = relation(
+    "calc.terminal_events",
+    "A deal was won, lost, deleted while open, or merged away while open.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    utc("occurred_at", "When, UTC.", key=True),
+    text("pipeline_id", "Pipeline."),
+    day("local_date", _LOCAL),
+    text("outcome", "won, lost, deleted, merged."),
+    text("person_id", "Responsible at that moment."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+    text("excluded_by", "duplicate, exclusion; NULL = counted."),
+)
+
+CALLS = relation(
+    "calc.calls",
+    "A conversation with its credit and its verdicts.",
+    text("source", "Call's source.", key=True),
+    text("call_id", "Call.", key=True),
+    utc("started_at", "Start, UTC."),
+    day("local_date", _LOCAL),
+    text("direction", "in or out."),
+    text("external_number", "The outside party in E.164; NULL = hidden."),
+    text("extension", "Extension that held it."),
+    text("person_id", "Person of that extension at the start; NULL = unassigned."),
+    text("team", _TEAM),
+    text("line_team", "Team of the line, for missed calls; NULL = unassigned."),
+    integer("talk_seconds", "Talk, seconds."),
+    flag("is_answered", "A person talked."),
+    flag("is_attempt", "Outbound, external."),
+    flag("is_successful", "Answered and longer than successful_call_seconds."),
+    flag("is_missed", "Inbound, external, no answered human leg."),
+    flag("is_cold", "No earlier conversation with the number."),
+    text("deal_source", "The open deal of that number created last."),
+    text("deal_id", "That deal."),
+    text("pipeline_id", "That deal's pipeline."),
+    text("excluded_by", "internal, test_number, exclusion; NULL = counted."),
+)
+
+PAYMENTS = relation(
+    "calc.payments",
+    "A part of a payment with its credit: one row an allocation, or the unmatched rest.",
+    text("source", "Payment's source.", key=True),
+    text("payment_id", "Payment.", key=True),
+    text("deal_source", "Deal's source; '' = unmatched.", key=True),
+    text("deal_id", "Deal; '' = unmatched.", key=True),
+    text("pipeline_id", "Deal's pipeline."),
+    day("local_date", "Day of posting."),
+    utc("occurred_at", "End of that day (23:59:59 local), UTC."),
+    money("amount", "Amount in the company's currency; a refund is negative."),
+    flag("is_refund", "Money that went back to the customer."),
+    text("match_rule", "Rule that tied it to the deal; NULL = unmatched."),
+    text("person_id", "Responsible at the payment (a refund: at the payment it returns)."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+    text("excluded_by", "own_transfer, other, other_channel, no_rate, deleted, exclusion; NULL = counted."),
+)
+
+PAID_DEALS = relation(
+    "calc.paid_deals",
+    "A deal became paid (+1), or was fully refunded (-1).",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    integer("ordinal", "Order within the deal, from 1.", key=True),
+    text("pipeline_id", "Deal's pipeline."),
+    day("local_date", "Day of the payment that decided it."),
+    utc("occurred_at", "End of that day (23:59:59 local), UTC."),
+    integer("sign", "1 = became paid, -1 = fully refunded."),
+    text("payment_source", "Source of the deciding payment."),
+    text("payment_id", "The deciding payment."),
+    money("due", "Amount that had to be reached, in the company's currency."),
+    text("due_origin", "order, deal_log, deal."),
+    text("person_id", "Responsible at that payment."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+)

@@ -1,0 +1,89 @@
+"""How a relation is declared: type, unit and comment of a column once, everything else derived from it.
+
+Keys are declared with `key=True`: they drive MERGE and uniqueness checks, and are created physically on no DuckDB
+target (design: keys and indexes make loads slower there, and DuckLake refuses them).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+# What users query, and what landing writes, live in two files: two collections of tables.
+WAREHOUSE = sa.MetaData()
+RAW = sa.MetaData()
+
+Column = sa.Column[Any]
+
+
+def _column(name: str, kind: Any, comment: str, key: bool, required: bool) -> Column:
+    return sa.Column(name, kind, primary_key=key, nullable=not (key or required), autoincrement=False, comment=comment)
+
+
+def text(name: str, comment: str, *, key: bool = False, required: bool = False) -> Column:
+    return _column(name, sa.Text(), comment, key, required)
+
+
+def texts(name: str, comment: str) -> Column:
+    return _column(name, sa.ARRAY(sa.Text()), comment, False, False)
+
+
+def flag(name: str, comment: str, *, required: bool = False) -> Column:
+    return _column(name, sa.Boolean(), comment, False, required)
+
+
+def integer(name: str, comment: str, *, key: bool = False, required: bool = False) -> Column:
+    return _column(name, sa.BigInteger(), comment, key, required)
+
+
+def number(name: str, comment: str) -> Column:
+    """A DOUBLE: shares, weights, quotients; never money."""
+    return _column(name, sa.Double(), comment, False, False)
+
+
+def money(name: str, comment: str) -> Column:
+    return _column(name, sa.Numeric(18, 2), comment, False, False)
+
+
+def exact(name: str, comment: str) -> Column:
+    """A DECIMAL(38,6): sums of counts or of money, where one column holds either."""
+    return _column(name, sa.Numeric(38, 6), comment, False, False)
+
+
+def utc(name: str, comment: str, *, key: bool = False, required: bool = False) -> Column:
+    return _column(name, sa.TIMESTAMP(timezone=True), comment, key, required)
+
+
+def day(name: str, comment: str, *, key: bool = False, required: bool = False) -> Column:
+    return _column(name, sa.Date(), comment, key, required)
+
+
+def blob(name: str, comment: str) -> Column:
+    return _column(name, sa.LargeBinary(), comment, False, False)
+
+
+def relation(name: str, comment: str, *columns: Column, metadata: sa.MetaData = WAREHOUSE) -> sa.Table:
+    """Declare `schema.table`. Every relation and column carries a comment."""
+    schema, _, table = name.partition(".")
+    return sa.Table(table, metadata, *columns, schema=schema, comment=comment)
+
+
+def core(name: str, comment: str, *columns: Column) -> sa.Table:
+    """A core relation fed by sources: adds `source` in front, and `version` and `loaded_at` behind."""
+    return relation(
+        name,
+        comment,
+        text("source", "Source's name in voronka.toml.", key=True),
+        *columns,
+        integer("version", "Vendor's version of the record, else its fetch time: microseconds since 1970, UTC."),
+        utc("loaded_at", "When this row last changed in the warehouse, UTC."),
+    )
+
+
+def tombstone() -> tuple[Column, Column]:
+    """The two columns by which a record is marked deleted and stays so until it is provably restored."""
+    return (
+        flag("is_deleted", "The source deleted the record; it is kept here."),
+        integer("deletion_version", "Version at which is_deleted was last decided: microseconds since 1970, UTC."),
+    )

@@ -1,0 +1,1 @@
+"""The only writer: open and lock, land, conform, replay, publish, migrate."""
