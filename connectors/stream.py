@@ -94,6 +94,9 @@ class Page:
     rejects: list[Reject] = field(default_factory=list)
     # Where to resume once this page is stored; None = this page gives no resting point.
     position: Position | None = None
+    # Until when (UTC, exclusive) the stream's data is complete, as far as the page itself proves it (the interval of
+    # a statement, a finished window); None = the run's upper bound once the stream has ended well.
+    complete_until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +131,8 @@ class Client:
 # ── mapping ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
+# Compared by identity: a mapping looks its targets up for every row.
+@dataclass(frozen=True, eq=False)
 class Target:
     """A core relation and the columns a mapping fills, in the order of its rows.
 
@@ -267,7 +271,7 @@ class CheckLine:
 class Connector(Generic[ClientT]):
     """A source type: its settings, its streams, and how to reach it."""
 
-    type: str
+    source_type: str
     label: Text
     settings: type[Settings]
     streams: Sequence[Stream[ClientT]]

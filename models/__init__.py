@@ -1,6 +1,18 @@
 """Every relation of the warehouse, one module a subject. Importing this declares them all."""
 
-from models import calc, calls, deals, facts, landing, money, operations, people
+from models import calc, calls, deals, facts, landing, money, operations, people, revision
 from models.columns import RAW, WAREHOUSE
 
-__all__ = ["RAW", "WAREHOUSE", "calc", "calls", "deals", "facts", "landing", "money", "operations", "people"]
+__all__ = [
+    "RAW",
+    "WAREHOUSE",
+    "calc",
+    "calls",
+    "deals",
+    "facts",
+    "landing",
+    "money",
+    "operations",
+    "people",
+    "revision",
+]

@@ -7,7 +7,7 @@ NULL means unassigned. `local_date` is the event's day in the company's time zon
 
 from __future__ import annotations
 
-from models.columns import day, flag, integer, money, relation, text, utc
+from models.columns import day, flag, integer, money, relation, text, texts, utc
 
 _CREDIT = "Person credited; NULL = unassigned."
 _TEAM = "That person's team at the moment; NULL = unassigned."
@@ -29,7 +29,8 @@ LEADS = relation(
     text("first_action_call_id", "That call."),
     utc("first_success_at", "First successful call since creation, UTC; NULL = none."),
     text("first_success_call_id", "That call."),
-    text("call_source", "Source of those calls."),
+    text("call_source", "Source of the first action's call."),
+    text("success_call_source", "Source of the first successful call."),
     text("duplicate_of", "Older deal this one duplicates."),
     text("excluded_by", "duplicate, exclusion; NULL = counted."),
 )
@@ -73,6 +74,7 @@ STAGE_PASSES = relation(
     text("team", _TEAM),
     text("entry_person_id", "Responsible at the entry to the pipeline's base, for cohorts."),
     text("entry_team", "That person's team at entry."),
+    text("entry_credit_precision", "credit_precision of the responsible at entry."),
     text("credit_precision", _PRECISION),
     text("excluded_by", "duplicate, exclusion; NULL = counted."),
 )
@@ -129,7 +131,7 @@ CALLS = relation(
     text("deal_source", "The open deal of that number created last."),
     text("deal_id", "That deal."),
     text("pipeline_id", "That deal's pipeline."),
-    text("excluded_by", "internal, test_number, exclusion; NULL = counted."),
+    text("excluded_by", "internal, ivr (nobody was rung), test_number, exclusion; NULL = counted."),
 )
 
 PAYMENTS = relation(
@@ -149,6 +151,8 @@ PAYMENTS = relation(
     text("team", _TEAM),
     text("credit_precision", _PRECISION),
     text("excluded_by", "own_transfer, other, other_channel, no_rate, deleted, exclusion; NULL = counted."),
+    text("same_as_source", "For other_channel: source of the counted copy of the same money."),
+    text("same_as_payment_id", "That copy."),
 )
 
 PAID_DEALS = relation(
@@ -168,4 +172,53 @@ PAID_DEALS = relation(
     text("person_id", "Responsible at that payment."),
     text("team", _TEAM),
     text("credit_precision", _PRECISION),
+)
+
+PERIODS = relation(
+    "calc.periods",
+    "A computed period as the metrics of one basis see it; what facts.kpi_evidence is cut by.",
+    text("period", "Period.", key=True),
+    text("basis", "Facets a metric stands on (? = where loaded), and how long its records count.", key=True),
+    day("starts_on", "First local day, inclusive."),
+    day("ends_on", "First local day after it."),
+    utc("starts_at", "Start of starts_on in the company's time zone, UTC."),
+    utc("ends_at", "Start of ends_on in the company's time zone, UTC."),
+    utc("as_of", "Until when records count, UTC, exclusive."),
+    texts("covered", "Facets of the basis that are loaded: crm, calls, money."),
+)
+
+PAYMENT_NUMBERS = relation(
+    "calc.payment_numbers",
+    "A document's number named in a payment's purpose; kept so that history is read once.",
+    text("source", "Payment's source.", key=True),
+    text("payment_id", "Payment.", key=True),
+    integer("ordinal", "Order in the text, from 1; 0 = the purpose was read, with its digest.", key=True),
+    text("role", "read, invoice, contract, order, payment_order, tax_id."),
+    text("number_key", "Number as it is compared, or a taxpayer id."),
+    text("short_key", "Number without prefix and leading zeros."),
+    day("issued_on", "Date beside the number."),
+    text("digest", "Digest of the purpose and of the reader's rules."),
+)
+
+NUMBER_KEYS = relation(
+    "calc.number_keys",
+    "How a document's printed number is compared.",
+    text("number", "Number as written in the CRM or in accounting.", key=True),
+    text("number_key", "Normalised."),
+    text("short_key", "Without prefix and leading zeros."),
+    text("digest", "Digest of the reader's rules."),
+)
+
+MATCH_CANDIDATES = relation(
+    "calc.match_candidates",
+    "A deal an unmatched payment may belong to: a person must confirm (voronka match list).",
+    text("source", "Payment's source.", key=True),
+    text("payment_id", "Payment.", key=True),
+    text("deal_source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    text(
+        "rule",
+        "Strongest evidence: order_id, invoice_number, contract_number, tax_id_amount (ambiguous or "
+        "unconfirmed), tax_id_only, amount_only.",
+    ),
 )

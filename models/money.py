@@ -40,6 +40,7 @@ PAYMENT_ALLOCATIONS = core(
     money("amount", "Part of the payment on this deal, in the payment's currency."),
     text("match_rule", "manual, order_id, invoice_number, contract_number, tax_id_amount, refund."),
     text("refund_of_payment_id", "Payment this refund returns."),
+    text("refund_of_source", "Source of the payment this refund returns."),
 )
 
 ORDERS = core(

@@ -1,0 +1,60 @@
+# Needs make and Python 3.11+ (with venv); everything else is installed into .venv from the lock files.
+# Нужны make и Python 3.11+ (с venv); остальное ставится в .venv из файлов *.lock.
+
+# The first Python that is new enough; `make PYTHON=…` chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+UV ?= .venv/bin/uv
+BIN := .venv/bin
+MESSAGE ?=
+COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	-q --extra build
+
+.PHONY: demo test bench clean lock migration initial-migration python help
+
+help:
+	@echo 'make demo    a demo company, loaded and computed / демо-компания: загрузка и показатели'
+	@echo 'make test    lint, types, tests / проверки и тесты'
+	@echo 'make bench   the budgets / замеры скорости и памяти'
+	@echo 'make clean   removes .venv, caches, demo-company / удаляет .venv, кэши, demo-company'
+
+demo: python
+	@$(PYTHON) scripts/setup.py run
+	@$(BIN)/voronka demo
+
+test: python
+	@$(PYTHON) scripts/setup.py test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: python
+	@$(PYTHON) scripts/setup.py bench
+	$(BIN)/python -m benchmarks
+
+clean: python
+	@$(PYTHON) scripts/setup.py clean
+
+# For developers, after `make test` once.
+
+# After changing models/: writes a migration for each file whose models changed.
+migration:
+	@test -n '$(MESSAGE)' || { echo 'make migration MESSAGE="what changes"'; exit 2; }
+	$(BIN)/python scripts/migration.py revision '$(MESSAGE)'
+
+# Before the first release only: starts both histories anew from the models.
+initial-migration:
+	$(BIN)/python scripts/migration.py initial
+
+# Needs uv: `make lock UV=uv`. The larger sets keep the versions of the smaller ones.
+lock:
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra dev --extra bench pyproject.toml -c requirements-dev.lock -o requirements-bench.lock
+
+python:
+	@test -n '$(PYTHON)' || { \
+		echo 'Не найден Python 3.11 или новее. Установите его или укажите: make PYTHON=/path/to/python3.11 …'; \
+		echo 'No Python 3.11 or newer was found. Install one, or say where it is: make PYTHON=/path/to/python3.11 …'; \
+		exit 1; } >&2

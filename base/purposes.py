@@ -1,0 +1,306 @@
+"""What a payment's purpose text says: invoices, contract, order, returned payment, VAT, and who paid for whom.
+
+Texts come upper-cased, without spaces (`поСчету№12от01.02.26`), cut at 210 characters, with Latin letters in
+Cyrillic numbers. Nothing here decides which deal a payment belongs to: it only reads.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from base.money import parse_money
+
+# The banking rules' longest purpose: a number or date that touches this end may have lost its tail.
+LONGEST = 210
+# An account or card number is not a document's number.
+LONGEST_NUMBER_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class DocumentNumber:
+    """A printed number and its date; in a list with one date (`15, 16 от 05.02`) all carry it."""
+
+    number: str
+    issued_on: date | None = None
+
+
+@dataclass(frozen=True)
+class VatPart:
+    rate: Decimal | None  # per cent
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """What was found; None and empty mean that the text doesn't say."""
+
+    invoices: tuple[DocumentNumber, ...] = ()
+    contract: str | None = None
+    order: str | None = None
+    payment_order: DocumentNumber | None = None  # the payment that is returned
+    vat: tuple[VatPart, ...] | None = None  # None = not said; () = said to be without VAT
+    is_refund: bool = False
+    percent_prepaid: Decimal | None = None
+    customer_tax_id: str | None = None  # paid for another company: that company's id
+    gross: Decimal | None = None  # card acquiring: turnover before the fee
+    fee: Decimal | None = None
+
+    @property
+    def vat_amount(self) -> Decimal | None:
+        """VAT in total; 0 when the text says there is none, None when it doesn't give every amount."""
+        if self.vat is None:
+            return None
+        amounts = [Decimal("0.00") if part.rate == 0 else part.amount for part in self.vat]
+        return None if None in amounts else sum((amount for amount in amounts if amount), Decimal("0.00"))
+
+
+def parse_purpose(text: str) -> Purpose:
+    """Read a purpose text; never fails, what isn't recognised is left out."""
+    cleaned = _clean(text)
+    invoices, taken = _find_invoices(cleaned)
+    is_acquiring = ACQUIRING.search(cleaned) is not None
+    prepaid = PREPAID.search(cleaned)
+    customer = CUSTOMER.search(cleaned)
+    return Purpose(
+        invoices=invoices,
+        contract=_find_contract(cleaned, taken),
+        order=_first_number(ORDER, cleaned),
+        payment_order=_find_payment_order(cleaned),
+        vat=_find_vat(cleaned),
+        is_refund=REFUND.match(cleaned) is not None,
+        percent_prepaid=Decimal(prepaid["before"] or prepaid["after"]) if prepaid else None,
+        customer_tax_id=customer["tax_id"] if customer else None,
+        gross=_find_amount(GROSS, cleaned) if is_acquiring else None,
+        fee=_find_amount(FEE, cleaned) if is_acquiring else None,
+    )
+
+
+# ── numbers compared ────────────────────────────────────────────────────────────────────────────────────────────
+
+LOOK_ALIKES = str.maketrans("ABCEHKMOPTXY", "АВСЕНКМОРТХУ")
+# `ТП00-`, `0000-`, `INV-`: letters and filling zeros before the number proper, and the zeros in front of that.
+_PREFIX = re.compile(r"^(?:0*[^\W\d_][^\W1-9_]*|0+)?[-/_]?0*(?=\d)")
+
+
+def number_keys(number: str) -> tuple[str, str]:
+    """A number as compared: `(whole, short)`, e.g. `("ТП00-000124", "124")`.
+
+    The short key has lost prefix and leading zeros. It restarts every year, so alone it proves nothing.
+    """
+    whole = "".join(number.split()).upper().replace("Ё", "Е").translate(LOOK_ALIKES)
+    return whole, _PREFIX.sub("", whole)
+
+
+# ── patterns ────────────────────────────────────────────────────────────────────────────────────────────────────
+# All are matched case-insensitively on cleaned text: single spaces, ё as е. Spaces are optional everywhere, because
+# banks lose them.
+
+_MONTHS = ("янв", "фев", "мар", "апр", "ма[йя]", "июн", "июл", "авг", "сен", "окт", "ноя", "дек")
+_DATE = (
+    r"(?:(?P<day>\d{1,2})\s?[./-]\s?(?P<month>\d{1,2})\s?[./-]\s?(?P<year>\d{4}|\d{2})(?!\d)"
+    r"|(?P<iso>\d{4}-\d{2}-\d{2})(?!\d)"
+    rf"|[«\"]?(?P<day_w>\d{{1,2}})[»\"]?\s?(?P<word>{'|'.join(_MONTHS)})[а-я]*\.?\s?(?P<year_w>\d{{4}}|\d{{2}})(?!\d))"
+)
+# `N` is a sign only before a space or digit, or names that begin with N would lose a letter.
+_SIGN = r"(?:(?:№|#|nn?(?=[\s\d])|n[oо]\.?(?=[\s\d])|номер(?![а-я]))\s?){0,2}"
+# Words that lost the space before them end a number.
+_GLUED = r"(?<=\d)(?:от|за|без|ндс|сумма|согл|втч|в\sт|г\.)"
+# Letters, digits, inner `-/_`, at least one digit; stops before a glued word. Possessive: never cut back to fit.
+_NUMBER = rf"(?=[\w/-]*\d)(?>(?:(?!{_GLUED})[\w])(?:(?!{_GLUED})[\w/-])*)(?<![/-])(?!\.\d)"
+_NO_NUMBER = r"б\s?[/.]?\s?н\.?(?!\w)"
+_AMOUNT = r"(?:\d{1,3}(?:[ ']\d{3})+(?!\d)|\d+)(?:[.,=-]\d{2}(?!\d)|[.,]\d(?!\d))?"
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_INVOICE = _compile(
+    # Prepositions may be glued in front. `расчет`, `учет` and `р/счет` are other words.
+    r"(?<![\w/])(?:оплата|оплаты|оплатить|опл|предоплата|доплата|аванс|согласно|по|за)*"
+    r"(?:(?P<word>счет(?:а|у|е|ом|ам|ов|ы|ах|ами)?)(?:\([а-я]{1,3}\))?(?![а-я])|инвойс[а-я]*|invoice|сч(?:\.|(?![а-я])))"
+    r"(?:\s?-?\s?(?:договор(?:у|а|ом|е)?|оферт(?:е|а|ы|у|ой)))?"
+    r"(?!\s?[-/]?\s?ф(?:акт|(?![а-я])))"
+    r"(?:\s?на\s?(?:пред)?оплату)?(?:\s?(?:покупателю|клиента|клиенту))?\s?:?\s?"
+)
+# `лицевой счет`, `расч. счет`, `р/ счет`: an account, not an invoice.
+_ACCOUNT_BEFORE = _compile(
+    r"(?:[ркл]/|лиц[а-я]*\.?|расч[а-я]*\.?|корр?[а-я]*\.?|карт[а-я]*\.?|банк[а-я]*\.?|ссуд[а-я]*\.?)\s?$"
+)
+_ELEMENT = _compile(
+    rf"(?P<sign>{_SIGN})(?:(?P<none>{_NO_NUMBER})|(?P<number>{_NUMBER}))(?:[\s,(]{{0,2}}(?:от\.?\s?)?{_DATE})?"
+)
+_SEPARATOR = _compile(r"\s?(?:г(?:ода|\.)?(?![а-я]))?\s?(?:[,;&]|и(?![а-я]))\s?(?:(?:сч\.|счет[а-я]*)\s?)?")
+_PLURALS = frozenset({"счетам", "счетов", "счеты", "счетах", "счетами"})
+
+CONTRACT = _compile(
+    r"(?<![\w-])(?:по|за|согласно)?(?:договор(?:у|а|ом|е|ам|ов|ы)?(?![а-я])|дог\.?(?![а-я])|д-р(?:у|а)?(?![а-я])"
+    r"|контракт(?:у|а|ом|е)?(?![а-я])|соглашени(?:ю|я|е|ем)(?![а-я]))"
+    rf"(?:(?:\s?[а-я.-]+){{1,4}}?\s?(?=№|n\s?\d))?\s?{_SIGN}(?P<number>{_NUMBER})"
+)
+ORDER = _compile(
+    rf"(?<![\w-])(?:по|за)?заказ(?:а|у|ом|е)?(?![а-я])(?:\s(?:клиента|покупателя))?\s?{_SIGN}(?P<number>{_NUMBER})"
+)
+PAYMENT_ORDER = _compile(
+    r"(?<![\w/])(?:по)?(?:п/п|п\.\s?п\.|пп(?![а-я])|плат[а-я]*\.?\s?пор[а-я]*\.?)"
+    rf"\s?{_SIGN}(?P<number>{_NUMBER})(?:\s?(?:от\.?\s?)?{_DATE})?"
+)
+REFUND = _compile(r"\W*(?:частичн[а-я]+\s?)?возвр(?:ат(?!н)|\.)")
+PREPAID = _compile(
+    r"(?:предоплат|аванс)[а-я]*\s?(?:в размере\s?)?(?P<before>\d{1,3})\s?%|(?P<after>\d{1,3})\s?%\s?(?:предоплат|аванс)"
+)
+CUSTOMER = _compile(r"(?<![а-я])за\s.{2,120}?\bинн\s?:?\s?(?P<tax_id>\d{12}|\d{10})(?!\d)")
+ACQUIRING = _compile(
+    r"эквайринг|операци[а-я]+\s(?:с|по)\s.{0,40}?карт|терминал|возмещени[а-я]+\s.{0,30}?карт|(?<![а-я])сбп(?![а-я])"
+)
+GROSS = _compile(
+    rf"(?:сумма\s(?:операци[а-я]+|покупок|оборота)|оборот[а-я]*|общая\sсумма)\s?[:=-]?\s?(?P<amount>{_AMOUNT})"
+)
+FEE = _compile(rf"комисси[а-я]*(?:\sбанка)?\s?[:=-]?\s?(?P<amount>{_AMOUNT})")
+VAT = _compile(
+    r"ндс(?:\s?по\s?ставке)?\s?(?:"
+    rf"[(\[]?\s?(?P<rate>\d{{1,2}})(?:/1\d\d)?\s?%\s?[)\]]?\s?[-–—:=,.]*\s?(?:сумма\s)?(?P<amount>{_AMOUNT}(?!\s?%))?"
+    # Without a rate in front an amount has kopecks or three digits, else it is a rate that lost its sign.
+    rf"|[-–—:=,.]*\s?(?P<bare>(?=[\d ']{{3}}|\d+[.,=-]\d){_AMOUNT})(?!\s?%)"
+    r"(?:\s?р(?:уб)?\.?)?(?:\s?\(?(?P<rate_after>\d{1,2})\s?%)?)"
+)
+NO_VAT = _compile(
+    r"без\s?(?:учета\s?)?(?:налога\s?)?\(?\s?ндс|ндс\s?(?:не\s?(?:обл|предусм|начисл|взим)|нет)|не\s?обл[а-я]*\.?\s?(?:ндс|налогом)"
+)
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _clean(text: str) -> str:
+    """Single spaces, ё as е, and without the currency-control prefix `{VO99090}`."""
+    plain = re.sub(r"^\s*\{[^}]*\}", "", text).replace("ё", "е").replace("Ё", "Е")
+    return " ".join(plain.split())
+
+
+def _find_invoices(text: str) -> tuple[tuple[DocumentNumber, ...], list[tuple[int, int]]]:
+    """The invoices in the order named, and the places of the text they took."""
+    found: list[DocumentNumber] = []
+    taken: list[tuple[int, int]] = []
+    place = 0
+    while match := _INVOICE.search(text, place):
+        place = match.end()
+        if _ACCOUNT_BEFORE.search(text[max(0, match.start() - 15) : match.start()]):
+            continue
+        elements = _read_elements(text, place)
+        if not elements:
+            continue
+        kept = _keep_justified(elements, is_plural=(match["word"] or "").casefold() in _PLURALS)
+        place = kept[-1].end() if kept else place
+        taken.append((match.start(), place))
+        found += _to_numbers(kept, text)
+    return tuple(dict.fromkeys(found)), taken
+
+
+def _read_elements(text: str, place: int) -> list[re.Match[str]]:
+    elements: list[re.Match[str]] = []
+    while match := _ELEMENT.match(text, place):
+        elements.append(match)
+        separator = _SEPARATOR.match(text, match.end())
+        if separator is None:
+            break
+        place = separator.end()
+    return elements
+
+
+def _has_date(element: re.Match[str]) -> bool:
+    return bool(element["day"] or element["iso"] or element["day_w"])
+
+
+def _keep_justified(elements: list[re.Match[str]], *, is_plural: bool) -> list[re.Match[str]]:
+    """Drop what only looks like a further number: `счет 77, 5 шт`. A sign, a date behind, or a plural justifies it."""
+    kept = list(elements)
+    while len(kept) > 1 and not (is_plural or kept[-1]["sign"] or _has_date(kept[-1])):
+        kept.pop()
+    return kept
+
+
+def _to_numbers(elements: list[re.Match[str]], text: str) -> list[DocumentNumber]:
+    numbers: list[DocumentNumber] = []
+    issued_on: date | None = None
+    for element in reversed(elements):
+        if _has_date(element):
+            issued_on = _read_date(element, text)
+        number = element["number"]
+        if number is None or not _is_number(number, bool(element["sign"])):
+            continue
+        if _may_be_cut(element.end("number"), text):
+            continue
+        numbers.append(DocumentNumber(number, issued_on))
+    return numbers[::-1]
+
+
+def _is_number(number: str, has_sign: bool) -> bool:
+    if sum(character.isdigit() for character in number) > LONGEST_NUMBER_DIGITS:
+        return False
+    # `по счету 05/02/2026` is a date that lost its number.
+    return has_sign or re.fullmatch(_DATE, number, re.IGNORECASE) is None
+
+
+def _may_be_cut(end: int, text: str) -> bool:
+    return end == len(text) and len(text) >= LONGEST
+
+
+def _read_date(match: re.Match[str], text: str) -> date | None:
+    if _may_be_cut(match.end(), text):
+        return None
+    try:
+        if match["iso"]:
+            return date.fromisoformat(match["iso"])
+        if match["word"]:
+            word = match["word"].casefold()
+            month = 1 + next(index for index, stem in enumerate(_MONTHS) if re.fullmatch(stem, word))
+            return date(_full_year(match["year_w"]), month, int(match["day_w"]))
+        return date(_full_year(match["year"]), int(match["month"]), int(match["day"]))
+    except ValueError:
+        return None
+
+
+def _full_year(year: str) -> int:
+    return int(year) + (2000 if len(year) == 2 else 0)
+
+
+def _find_contract(text: str, taken: list[tuple[int, int]]) -> str | None:
+    """The first contract number that isn't part of an invoice (`счет-договор № 5` is an invoice)."""
+    for match in CONTRACT.finditer(text):
+        if not any(start <= match.start() < end for start, end in taken) and _is_number(match["number"], True):
+            return None if _may_be_cut(match.end("number"), text) else match["number"]
+    return None
+
+
+def _first_number(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.search(text)
+    return match["number"] if match and not _may_be_cut(match.end("number"), text) else None
+
+
+def _find_payment_order(text: str) -> DocumentNumber | None:
+    match = PAYMENT_ORDER.search(text)
+    if match is None or _may_be_cut(match.end("number"), text):
+        return None
+    return DocumentNumber(match["number"], _read_date(match, text) if _has_date(match) else None)
+
+
+def _find_amount(pattern: re.Pattern[str], text: str) -> Decimal | None:
+    match = pattern.search(text)
+    return parse_money(match["amount"]) if match else None
+
+
+def _find_vat(text: str) -> tuple[VatPart, ...] | None:
+    parts: list[VatPart] = []
+    for match in VAT.finditer(text):
+        rate, amount = match["rate"] or match["rate_after"], match["amount"] or match["bare"]
+        is_whole = amount is not None and not _may_be_cut(match.end("amount" if match["amount"] else "bare"), text)
+        part = VatPart(Decimal(rate) if rate else None, parse_money(amount) if is_whole else None)
+        if part not in parts:
+            parts.append(part)
+    if parts:
+        return tuple(parts)
+    return () if NO_VAT.search(text) else None

@@ -1,0 +1,1 @@
+"""amoCRM (Kommo) through its REST API v4, read only."""

@@ -1,0 +1,156 @@
+"""`voronka check` of an amoCRM account: one finding a line, each with its remedy. Loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from base.errors import SourceError
+from base.text import Text, say
+from connectors.amocrm.auth import NEW_TOKEN
+from connectors.amocrm.client import AmocrmClient
+from connectors.stream import CheckLine
+
+WARN_AHEAD = timedelta(days=14)
+MOST_SKEW = timedelta(seconds=30)
+
+# What a stream's rights are tried on: one record of each list.
+PROBES: tuple[tuple[Text, str, str], ...] = (
+    (say("пользователи", "users"), "/users", "users"),
+    (say("воронки", "pipelines"), "/leads/pipelines", "pipelines"),
+    (say("сделки", "deals"), "/leads", "leads"),
+    (say("контакты", "contacts"), "/contacts", "contacts"),
+    (say("компании", "companies"), "/companies", "companies"),
+    (say("события", "events"), "/events", "events"),
+    (say("примечания контактов", "notes of contacts"), "/contacts/notes", "notes"),
+    (say("примечания сделок", "notes of deals"), "/leads/notes", "notes"),
+    (say("примечания компаний", "notes of companies"), "/companies/notes", "notes"),
+    (say("задачи", "tasks"), "/tasks", "tasks"),
+)
+
+
+class _Account(msgspec.Struct):
+    name: str | None = None
+    current_user_id: int | None = None
+    is_api_filter_enabled: bool | None = None
+
+
+class _User(msgspec.Struct):
+    rights: dict[str, Any] | list[Any] | None = None
+
+
+def check(client: AmocrmClient) -> Iterator[CheckLine]:
+    """Token, address, expiry, clock, filters, the user's rights, each list."""
+    try:
+        payload = client.record("/account", [("with", "is_api_filter_enabled")])
+    except SourceError as error:
+        yield CheckLine(subject=say("доступ", "access"), verdict="failed", detail=error.what, remedy=error.remedy)
+        return
+    account = msgspec.json.decode(payload or b"{}", type=_Account)
+    yield CheckLine(
+        subject=say("доступ", "access"),
+        verdict="ok",
+        detail=say(
+            "аккаунт «{name}», до {rate:g} запросов в секунду",
+            "account {name!r}, up to {rate:g} requests a second",
+            name=account.name or "?",
+            rate=client.rate,
+        ),
+    )
+    yield from _check_expiry(client)
+    yield from _check_skew(client)
+    yield from _check_filter(account)
+    yield from _check_admin(client, account)
+    yield from _check_lists(client)
+
+
+def _check_expiry(client: AmocrmClient) -> Iterator[CheckLine]:
+    expires_at = client.tokens.expires_at()
+    subject = say("срок токена", "token's expiry")
+    if expires_at is None:
+        yield CheckLine(
+            subject=subject,
+            verdict="warning",
+            detail=say("срок по токену не читается", "the token does not tell its expiry"),
+            remedy=say("Запишите срок, указанный при создании.", "Note the expiry chosen when it was made."),
+        )
+        return
+    is_near = expires_at - client.api.clock.now() < WARN_AHEAD
+    yield CheckLine(
+        subject=subject,
+        verdict="warning" if is_near else "ok",
+        detail=say("действует до {day:%d.%m.%Y}", "good until {day:%Y-%m-%d}", day=expires_at),
+        remedy=NEW_TOKEN if is_near else None,
+    )
+
+
+def _check_skew(client: AmocrmClient) -> Iterator[CheckLine]:
+    skew = client.api.skew
+    if skew is None:
+        return
+    is_large = abs(skew) > MOST_SKEW
+    yield CheckLine(
+        subject=say("часы", "clock"),
+        verdict="warning" if is_large else "ok",
+        detail=say(
+            "часы amoCRM отличаются на {seconds:+.0f} с",
+            "amoCRM's clock differs by {seconds:+.0f} s",
+            seconds=skew.total_seconds(),
+        ),
+        remedy=say("Настройте NTP на этой машине.", "Set up NTP on this machine.") if is_large else None,
+    )
+
+
+def _check_filter(account: _Account) -> Iterator[CheckLine]:
+    if account.is_api_filter_enabled is not False:
+        return
+    yield CheckLine(
+        subject=say("фильтры", "filters"),
+        verdict="warning",
+        detail=say(
+            "фильтрация в API выключена: при каждой загрузке списки читаются целиком",
+            "filtering by API is off: every load reads the whole lists",
+        ),
+        remedy=say(
+            "Попросите поддержку amoCRM включить фильтрацию API.", "Ask amoCRM's support to switch API filters on."
+        ),
+    )
+
+
+def _check_admin(client: AmocrmClient, account: _Account) -> Iterator[CheckLine]:
+    """A non-administrator's lists are shorter without any error, and his deals look deleted to nobody but us."""
+    subject = say("права пользователя", "user's rights")
+    try:
+        payload = client.record(f"/users/{account.current_user_id}")
+    except SourceError:
+        payload = None
+    rights = msgspec.json.decode(payload, type=_User).rights if payload else None
+    if isinstance(rights, dict) and rights.get("is_admin") is True:
+        yield CheckLine(subject=subject, verdict="ok", detail=say("администратор", "administrator"))
+        return
+    yield CheckLine(
+        subject=subject,
+        verdict="warning",
+        detail=say(
+            "токен не администратора: amoCRM без ошибки отдаёт лишь то, что видит этот пользователь, "
+            "и список пользователей закрыт",
+            "not an administrator's token: amoCRM gives only what this user sees, without an error, and hides the "
+            "list of users",
+        ),
+        remedy=say(
+            "Создайте токен под администратором аккаунта.", "Make the token as an administrator of the account."
+        ),
+    )
+
+
+def _check_lists(client: AmocrmClient) -> Iterator[CheckLine]:
+    for label, path, key in PROBES:
+        try:
+            client.page(path, key, [("limit", 1)], time_field="")
+        except SourceError as error:
+            yield CheckLine(subject=label, verdict="failed", detail=error.what, remedy=error.remedy)
+        else:
+            yield CheckLine(subject=label, verdict="ok", detail=say("читаются", "readable"))

@@ -1,0 +1,140 @@
+"""Custom fields: found by code, name or id, never by position; every shape of value seen in amoCRM.
+
+Names repeat, change and hold any character, so fields never become columns; what the configuration names is taken
+out, everything else stays in the payload.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from base.times import from_unix
+from connectors.decode import decode_record
+
+NULL = msgspec.Raw(b"null")
+# Stored as the midnight of the account's time zone: read in UTC they are one day early (amocrm-api-php #402).
+DAY_TYPES = ("date", "birthday")
+# Values of these types are objects; this key of theirs is what people mean by the field.
+OBJECT_KEYS = {
+    "legal_entity": "vat_id",
+    "payer": "vat_id",
+    "supplier": "vat_id",
+    "linked_entity": "name",
+    "file": "file_name",
+}
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class FieldValue(msgspec.Struct):
+    """A custom field of a record. `values` is decoded only when the field is wanted."""
+
+    field_id: int | None = None
+    field_name: str | None = None
+    field_code: str | None = None
+    field_type: str | None = None
+    values: msgspec.Raw = NULL
+
+
+_LIST = msgspec.json.Decoder(list[FieldValue], strict=False)
+_TABLE = msgspec.json.Decoder(dict[str, FieldValue], strict=False)
+_VALUES = msgspec.json.Decoder(Any)
+
+
+def read_fields(raw: msgspec.Raw) -> list[FieldValue]:
+    """`custom_fields_values` of a record: a list, null, or (PHP) an object with numbers for keys.
+
+    Raises:
+        BadRecord: something else.
+    """
+    first = bytes(raw)[:1]
+    if first == b"[":
+        return decode_record(_LIST, raw)
+    if first == b"{":
+        return list(decode_record(_TABLE, raw).values())
+    return []
+
+
+def texts_by_code(fields: Iterable[FieldValue], code: str, zone: ZoneInfo) -> list[str]:
+    """All values of the fields with a code (`PHONE`, `EMAIL`, `UTM_SOURCE`) as text, in order."""
+    return [text for field in fields if field.field_code == code for text in texts(field, zone)]
+
+
+def text_by_name(fields: Iterable[FieldValue], name: str | None, zone: ZoneInfo) -> str | None:
+    """First value of the field a person calls `name` (or whose id it is), as text; None when it is not filled."""
+    if not name:
+        return None
+    wanted = name.strip().casefold()
+    for field in fields:
+        if (field.field_name or "").strip().casefold() == wanted or str(field.field_id) == wanted:
+            text = next(texts(field, zone), None)
+            if text is not None:
+                return text
+    return None
+
+
+def tax_id(fields: Iterable[FieldValue], name: str | None, zone: ZoneInfo) -> str | None:
+    """Taxpayer id: from the field the configuration names, else from a field of the type for legal entities."""
+    found = list(fields)
+    named = text_by_name(found, name, zone)
+    if named:
+        return named
+    legal = (text for field in found if field.field_type == "legal_entity" for text in texts(field, zone))
+    return next(legal, None)
+
+
+def texts(field: FieldValue, zone: ZoneInfo) -> Iterator[str]:
+    """The field's values as a person reads them, empty ones left out. `zone` is the account's, for days."""
+    stated = decode_record(_VALUES, field.values)
+    values = stated.values() if isinstance(stated, dict) else stated if isinstance(stated, list) else []
+    for item in values:
+        # Chained lists have no `value` key.
+        value = item.get("value") if isinstance(item, dict) else item
+        text = _as_text(value, field.field_type or "", zone)
+        if text:
+            yield text
+
+
+def _as_text(value: Any, kind: str, zone: ZoneInfo) -> str | None:
+    if isinstance(value, dict):
+        value = value.get(OBJECT_KEYS.get(kind, "value"))
+    if value is None or isinstance(value, dict | list):
+        return None
+    if kind in DAY_TYPES:
+        return _as_day(value, zone)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _as_plain_number(value)
+    return str(value).strip()
+
+
+def _as_day(value: Any, zone: ZoneInfo) -> str:
+    """`YYYY-MM-DD`, from seconds (which may be negative: before 1970), text of seconds, or an ISO text."""
+    text = str(value).strip()
+    try:
+        return from_unix(int(text)).astimezone(zone).date().isoformat()
+    except (ValueError, OverflowError):
+        pass
+    if _ISO_DAY.fullmatch(text):
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (moment.astimezone(zone) if moment.tzinfo else moment).date().isoformat()
+
+
+def _as_plain_number(value: float) -> str:
+    """`14012.0` is the number 14012; no exponent."""
+    try:
+        number = Decimal(repr(value))
+    except InvalidOperation:
+        return str(value)
+    return format(number.to_integral_value() if number == number.to_integral_value() else number, "f")

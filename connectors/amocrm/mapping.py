@@ -1,0 +1,358 @@
+"""Records to rows: users, stages, deals, contacts, companies. Pure functions over one payload.
+
+Each record is decoded once into a struct of the fields used; unknown fields stay in the payload. PHP writes an empty
+object as `[]`, so every object may be a list or null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from base.money import to_money
+from base.phones import normalise_phone, split_phones
+from base.text import say
+from base.times import MICROS
+from connectors.amocrm.fields import NULL, FieldValue, read_fields, tax_id, text_by_name, texts_by_code
+from connectors.amocrm.settings import AmocrmSettings
+from connectors.decode import decode_record
+from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
+
+USERS = target("core.users", "external_id name email phone is_active is_admin")
+STAGES = target(
+    "core.pipeline_stages",
+    "pipeline_id stage_id pipeline_name stage_name position system_kind",
+    owned_by="pipeline_id",
+)
+DEALS = target(
+    "core.deals",
+    "deal_id pipeline_id stage_id owner_id company_id title amount currency created_at updated_at closed_at"
+    " loss_reason lead_source invoice_number contract_number order_id tax_id url",
+)
+DEAL_CONTACTS = target("core.deal_contacts", "deal_id contact_id is_main", owned_by="deal_id")
+CONTACTS = target("core.contacts", "contact_id name phones emails company_id owner_id tax_id created_at updated_at")
+COMPANIES = target("core.companies", "company_id name phones emails owner_id tax_id created_at updated_at")
+CONTACT_PHONES = target("core.contact_phones", "contact_id phone first_seen_at last_seen_at")
+DELETED_DEALS = target("core.deals", "deal_id is_deleted")
+DELETED_CONTACTS = target("core.contacts", "contact_id is_deleted")
+DELETED_COMPANIES = target("core.companies", "company_id is_deleted")
+
+# The same two ids close a deal in every pipeline; they can be renamed, so the id decides, never the name.
+SYSTEM_STATUSES = {142: "won", 143: "lost"}
+UNSORTED_TYPE = 1
+
+Listed = list[Any]
+
+
+class _Named(msgspec.Struct):
+    id: int | None = None
+    name: str | None = None
+
+
+class _Rights(msgspec.Struct):
+    is_admin: bool | None = None
+    is_active: bool | None = None
+
+
+class _User(msgspec.Struct):
+    id: int
+    name: str | None = None
+    email: str | None = None
+    phone_number: str | int | None = None
+    rights: _Rights | Listed | None = None
+
+
+class _Status(msgspec.Struct):
+    id: int
+    name: str | None = None
+    sort: int | None = None
+    type: int | None = None
+
+
+class _PipelineLinks(msgspec.Struct):
+    statuses: list[_Status] | None = None
+
+
+class _Pipeline(msgspec.Struct):
+    id: int
+    name: str | None = None
+    embedded: _PipelineLinks | Listed | None = msgspec.field(default=None, name="_embedded")
+
+
+class _LinkedContact(msgspec.Struct):
+    id: int
+    is_main: bool | None = None
+
+
+class _LeadLinks(msgspec.Struct):
+    contacts: list[_LinkedContact] | None = None
+    companies: list[_Named] | None = None
+    loss_reason: list[_Named] | _Named | None = None
+    source: _Named | Listed | None = None
+
+
+class _Lead(msgspec.Struct):
+    id: int
+    name: str | None = None
+    price: Decimal | None = None
+    price_with_minor_units: Decimal | None = None
+    responsible_user_id: int | None = None
+    status_id: int | None = None
+    pipeline_id: int | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    closed_at: int | None = None
+    is_deleted: bool | None = None
+    custom_fields_values: msgspec.Raw = NULL
+    embedded: _LeadLinks | Listed | None = msgspec.field(default=None, name="_embedded")
+
+
+class _PartyLinks(msgspec.Struct):
+    companies: list[_Named] | None = None
+
+
+class _Party(msgspec.Struct):
+    """A contact or a company."""
+
+    id: int
+    name: str | None = None
+    responsible_user_id: int | None = None
+    created_at: int | None = None
+    updated_at: int | None = None
+    is_deleted: bool | None = None
+    custom_fields_values: msgspec.Raw = NULL
+    embedded: _PartyLinks | Listed | None = msgspec.field(default=None, name="_embedded")
+
+
+class _Clock(msgspec.Struct):
+    timezone: str | None = None
+
+
+class _AccountLinks(msgspec.Struct):
+    datetime_settings: _Clock | Listed | None = None
+
+
+class _Account(msgspec.Struct):
+    currency: str | None = None
+    embedded: _AccountLinks | Listed | None = msgspec.field(default=None, name="_embedded")
+
+
+_USER = msgspec.json.Decoder(_User)
+_PIPELINE = msgspec.json.Decoder(_Pipeline)
+_LEAD = msgspec.json.Decoder(_Lead)
+_PARTY = msgspec.json.Decoder(_Party)
+_ACCOUNT = msgspec.json.Decoder(_Account)
+_NO_LEAD_LINKS = _LeadLinks()
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What mappings need of the account and the settings, derived once a conform."""
+
+    currency: str
+    zone: ZoneInfo
+    card_url: str  # a deal's card without the id
+    settings: AmocrmSettings
+
+
+def read_account(context: MapContext) -> Account:
+    """The account from the dictionaries; before its first load the company's own currency and zone."""
+    known: Account | None = context.cache.get("amocrm.account")
+    if known is not None:
+        return known
+    payloads = context.dictionaries.get("account", {})
+    stated = decode_record(_ACCOUNT, next(iter(payloads.values()))) if payloads else _Account()
+    clock = stated.embedded.datetime_settings if isinstance(stated.embedded, _AccountLinks) else None
+    settings = context.settings
+    assert isinstance(settings, AmocrmSettings)
+    account = Account(
+        currency=stated.currency or context.currency,
+        zone=_zone(clock.timezone if isinstance(clock, _Clock) else None) or context.zone,
+        card_url=settings.base_url.rstrip("/") + "/leads/detail/",
+        settings=settings,
+    )
+    context.cache["amocrm.account"] = account
+    return account
+
+
+def map_user(record: RawRecord, context: MapContext, rows: Rows) -> None:
+    user = decode_record(_USER, record.payload)
+    rights = user.rights if isinstance(user.rights, _Rights) else _Rights()
+    phone = normalise_phone(user.phone_number, country=context.country).e164
+    email = (user.email or "").strip().lower() or None
+    is_active = rights.is_active is not False
+    rows.add(USERS, (str(user.id), user.name, email, phone, is_active, rights.is_admin))
+
+
+def map_pipeline(record: RawRecord, context: MapContext, rows: Rows) -> None:
+    pipeline = decode_record(_PIPELINE, record.payload)
+    statuses = pipeline.embedded.statuses if isinstance(pipeline.embedded, _PipelineLinks) else None
+    pipeline_id = str(pipeline.id)
+    stages = [
+        (
+            pipeline_id,
+            str(status.id),
+            pipeline.name,
+            status.name,
+            status.sort,
+            SYSTEM_STATUSES.get(status.id) or ("unsorted" if status.type == UNSORTED_TYPE else None),
+        )
+        for status in statuses or []
+    ]
+    rows.add_children(STAGES, (pipeline_id,), stages)
+
+
+def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
+    lead = decode_record(_LEAD, record.payload)
+    deal_id = str(lead.id)
+    if lead.is_deleted:
+        # A stub of the trash: everything but the id is null and must not reach a good row.
+        rows.add(DELETED_DEALS, (deal_id, True))
+        return
+    account = read_account(context)
+    names = account.settings.fields
+    fields = read_fields(lead.custom_fields_values)
+    links = lead.embedded if isinstance(lead.embedded, _LeadLinks) else _NO_LEAD_LINKS
+    rows.add(
+        DEALS,
+        (
+            deal_id,
+            as_id(lead.pipeline_id),
+            as_id(lead.status_id),
+            as_id(lead.responsible_user_id),
+            first_id(links.companies),
+            lead.name,
+            _amount(lead),
+            account.currency,
+            as_micros(lead.created_at),
+            as_micros(lead.updated_at),
+            as_micros(lead.closed_at),
+            _first_name(links.loss_reason),
+            _lead_source(links, fields, account.zone),
+            text_by_name(fields, names.invoice_number, account.zone),
+            text_by_name(fields, names.contract_number, account.zone),
+            text_by_name(fields, names.order_id, account.zone),
+            tax_id(fields, names.tax_id, account.zone),
+            account.card_url + deal_id,
+        ),
+    )
+    contacts = {contact.id: contact.is_main is True for contact in links.contacts or []}
+    rows.add_children(
+        DEAL_CONTACTS, (deal_id,), [(deal_id, str(contact_id), is_main) for contact_id, is_main in contacts.items()]
+    )
+
+
+def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
+    contact = decode_record(_PARTY, record.payload)
+    contact_id = str(contact.id)
+    if contact.is_deleted:
+        rows.add(DELETED_CONTACTS, (contact_id, True))
+        return
+    account = read_account(context)
+    fields = read_fields(contact.custom_fields_values)
+    phones = _phones(fields, account.zone, context.country)
+    updated_at = as_micros(contact.updated_at)
+    links = contact.embedded if isinstance(contact.embedded, _PartyLinks) else None
+    rows.add(
+        CONTACTS,
+        (
+            contact_id,
+            contact.name,
+            phones,
+            _emails(fields, account.zone),
+            first_id(links.companies) if links else None,
+            as_id(contact.responsible_user_id),
+            tax_id(fields, account.settings.fields.tax_id, account.zone),
+            as_micros(contact.created_at),
+            updated_at,
+        ),
+    )
+    for phone in phones:
+        # Dated by this version; conforming keeps the earliest, and a first loaded version counts from creation.
+        rows.add(CONTACT_PHONES, (contact_id, phone, updated_at, updated_at))
+
+
+def map_company(record: RawRecord, context: MapContext, rows: Rows) -> None:
+    company = decode_record(_PARTY, record.payload)
+    company_id = str(company.id)
+    if company.is_deleted:
+        rows.add(DELETED_COMPANIES, (company_id, True))
+        return
+    account = read_account(context)
+    fields = read_fields(company.custom_fields_values)
+    rows.add(
+        COMPANIES,
+        (
+            company_id,
+            company.name,
+            _phones(fields, account.zone, context.country),
+            _emails(fields, account.zone),
+            as_id(company.responsible_user_id),
+            tax_id(fields, account.settings.fields.tax_id, account.zone),
+            as_micros(company.created_at),
+            as_micros(company.updated_at),
+        ),
+    )
+
+
+def as_id(value: int | None) -> str | None:
+    """An id as text. 0 is kept: as a user it is a robot, not nobody."""
+    return None if value is None else str(value)
+
+
+def as_micros(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * MICROS
+
+
+def first_id(named: Iterable[_Named] | None) -> str | None:
+    return next((str(item.id) for item in named or [] if item.id is not None), None)
+
+
+def as_amount(value: Decimal, path: str) -> Decimal:
+    try:
+        return to_money(value)
+    except ValueError as error:
+        message = say("{path}: не сумма: {error}", "{path}: no amount: {error}", path=path, error=str(error))
+        raise BadRecord("no_amount", message, path=path, expected="DECIMAL(18,2)", got=str(value)) from None
+
+
+def _amount(lead: _Lead) -> Decimal | None:
+    """The budget. `price` is cut to whole roubles; `price_with_minor_units` is the same amount with its fraction,
+    not a number of kopecks, whatever its name says."""
+    if lead.price_with_minor_units is not None:
+        return as_amount(lead.price_with_minor_units, "$.price_with_minor_units")
+    return None if lead.price is None else as_amount(lead.price, "$.price")
+
+
+def _lead_source(links: _LeadLinks, fields: list[FieldValue], zone: ZoneInfo) -> str | None:
+    """The source's name, else the tracking field; the `sources` list of an integration holds only its own."""
+    if isinstance(links.source, _Named) and links.source.name:
+        return links.source.name
+    return next(iter(texts_by_code(fields, "UTM_SOURCE", zone)), None)
+
+
+def _first_name(named: list[_Named] | _Named | None) -> str | None:
+    if isinstance(named, _Named):
+        return named.name
+    return next((item.name for item in named or []), None)
+
+
+def _phones(fields: list[FieldValue], zone: ZoneInfo, country: str) -> list[str]:
+    """E.164, each once; what is no number stays in the payload."""
+    typed = (part for text in texts_by_code(fields, "PHONE", zone) for part in split_phones(text))
+    found = (normalise_phone(part, country=country).e164 for part in typed)
+    return list(dict.fromkeys(phone for phone in found if phone))
+
+
+def _emails(fields: list[FieldValue], zone: ZoneInfo) -> list[str]:
+    return list(dict.fromkeys(text.lower() for text in texts_by_code(fields, "EMAIL", zone)))
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None

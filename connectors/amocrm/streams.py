@@ -1,0 +1,185 @@
+"""amoCRM's streams, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import quote
+
+from base.errors import ProtocolError
+from base.text import say
+from connectors.amocrm import mapping, mapping_log
+from connectors.amocrm.check import check
+from connectors.amocrm.client import AmocrmClient
+from connectors.amocrm.event_log import fetch_events
+from connectors.amocrm.paging import Listing, fetch_changed, fetch_dictionary, fetch_trash
+from connectors.amocrm.settings import AmocrmSettings
+from connectors.stream import Connector, Page, Request, Runtime, Stream
+
+Fetch = Callable[[AmocrmClient, Request], Iterator[Page]]
+
+ACCOUNT_PARTS = "users_groups,task_types,datetime_settings,is_api_filter_enabled,invoices_settings,version"
+
+USERS = Listing(path="/users", key="users", params=(("with", "role,group,phone_number"),), time_field="")
+PIPELINES = Listing(path="/leads/pipelines", key="pipelines", time_field="")
+LEADS = Listing(path="/leads", key="leads", params=(("with", "contacts,loss_reason,catalog_elements,source"),))
+CONTACTS = Listing(path="/contacts", key="contacts")
+COMPANIES = Listing(path="/companies", key="companies")
+TASKS = Listing(path="/tasks", key="tasks", prefix="task-")
+EVENTS = Listing(
+    path="/events",
+    key="events",
+    limit=100,  # more is cut to 50 rows without an error
+    params=tuple(("filter[type][]", name) for name in mapping_log.EVENT_TYPES),
+    time_field="created_at",
+)
+
+
+def _call_notes(entity: str) -> Listing:
+    types = tuple(("filter[note_type][]", name) for name in mapping_log.CALL_NOTES)
+    return Listing(path=f"/{entity}/notes", key="notes", params=types)
+
+
+def _account(client: AmocrmClient, request: Request) -> Iterator[Page]:
+    payload = client.record("/account", [("with", ACCOUNT_PARTS)])
+    if payload is None:
+        raise ProtocolError(
+            say("{source}: пустой ответ /account.", "{source}: /account is empty.", source=client.source)
+        )
+    yield Page(ids=["account"], payloads=[payload], versions=[0], cursors=[0])
+
+
+def _changed(listing: Listing, *, has_trash: bool = False) -> Fetch:
+    def fetch(client: AmocrmClient, request: Request) -> Iterator[Page]:
+        yield from fetch_changed(client, listing, request)
+        if has_trash and request.full:
+            yield from fetch_trash(client, listing)
+
+    return fetch
+
+
+def _dictionary(listing: Listing) -> Fetch:
+    return lambda client, request: fetch_dictionary(client, listing)
+
+
+def record_url(settings: Any, kind: str, record_id: str) -> str | None:
+    """A record's card in the account; None for kinds that have none."""
+    place = CARDS.get(kind)
+    return f"{settings.base_url.rstrip('/')}/{place}/{quote(record_id)}" if place else None
+
+
+CARDS = {"deal": "leads/detail", "contact": "contacts/detail", "company": "companies/detail"}
+
+STREAMS: tuple[Stream[AmocrmClient], ...] = (
+    Stream(name="account", kind="dictionary", fetch=_account, label=say("Аккаунт", "Account")),
+    Stream(
+        name="users",
+        kind="dictionary",
+        fetch=_dictionary(USERS),
+        map=mapping.map_user,
+        tombstones=("core.users",),
+        label=say("Пользователи", "Users"),
+    ),
+    Stream(
+        name="pipelines",
+        kind="dictionary",
+        fetch=_dictionary(PIPELINES),
+        map=mapping.map_pipeline,
+        tombstones=("core.pipeline_stages",),
+        label=say("Воронки и этапы", "Pipelines and stages"),
+    ),
+    Stream(
+        name="leads",
+        kind="entity",
+        fetch=_changed(LEADS, has_trash=True),
+        map=mapping.map_lead,
+        tombstones=("core.deals",),
+        needs=("account",),
+        sweeps=True,
+        label=say("Сделки", "Deals"),
+        facet="crm",
+    ),
+    Stream(
+        name="contacts",
+        kind="entity",
+        fetch=_changed(CONTACTS, has_trash=True),
+        map=mapping.map_contact,
+        tombstones=("core.contacts",),
+        needs=("account",),
+        sweeps=True,
+        label=say("Контакты", "Contacts"),
+        facet="crm",
+    ),
+    Stream(
+        name="companies",
+        kind="entity",
+        fetch=_changed(COMPANIES, has_trash=True),
+        map=mapping.map_company,
+        tombstones=("core.companies",),
+        needs=("account",),
+        sweeps=True,
+        label=say("Компании", "Companies"),
+        facet="crm",
+    ),
+    Stream(
+        name="events",
+        kind="log",
+        fetch=lambda client, request: fetch_events(client, EVENTS, request),
+        map=mapping_log.map_event,
+        label=say("Журнал событий", "Event log"),
+        facet="crm",
+    ),
+    Stream(
+        name="contact_notes",
+        kind="entity",
+        fetch=_changed(_call_notes("contacts")),
+        map=mapping_log.note_mapper("contact_id"),
+        label=say("Звонки в контактах", "Call notes of contacts"),
+        facet="crm",
+    ),
+    Stream(
+        name="lead_notes",
+        kind="entity",
+        fetch=_changed(_call_notes("leads")),
+        map=mapping_log.note_mapper("deal_id"),
+        label=say("Звонки в сделках", "Call notes of deals"),
+        facet="crm",
+    ),
+    Stream(
+        name="company_notes",
+        kind="entity",
+        fetch=_changed(_call_notes("companies")),
+        map=mapping_log.note_mapper("company_id"),
+        label=say("Звонки в компаниях", "Call notes of companies"),
+        facet="crm",
+    ),
+    Stream(
+        name="tasks",
+        kind="entity",
+        fetch=_changed(TASKS),
+        map=mapping_log.map_task,
+        tombstones=("core.activities",),
+        sweeps=True,
+        label=say("Задачи", "Tasks"),
+        facet="crm",
+    ),
+)
+
+
+def open_client(settings: Any, runtime: Runtime) -> closing[AmocrmClient]:
+    """A client of the account, closed at the end of the context."""
+    return closing(AmocrmClient(settings, runtime))
+
+
+CONNECTOR: Connector[AmocrmClient] = Connector(
+    source_type="amocrm",
+    label=say("amoCRM", "amoCRM"),
+    settings=AmocrmSettings,
+    streams=STREAMS,
+    open=open_client,
+    check=check,
+    # The request budget is shared: two streams overlap one's waiting with the other's decoding, more gain nothing.
+    parallel=2,
+    record_url=record_url,
+)

@@ -1,0 +1,79 @@
+"""`voronka check` for Mango: key and salt, each right apart, and the clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Literal
+
+from base.errors import BlockedError, SourceError
+from base.text import Text, say
+from connectors.mango.client import MangoClient
+from connectors.mango.reports import EXTENDED, extended_parameters
+from connectors.mango.windows import split_windows
+from connectors.stream import CheckLine
+
+# Windows end minutes before now, so that a smaller difference of clocks changes nothing.
+LARGEST_SKEW = timedelta(minutes=2)
+
+
+def check(client: MangoClient) -> Iterator[CheckLine]:
+    """Findings, one a subject. After a refused key nothing more is asked: a second wrong request locks it."""
+    subject = say("ключ и соль", "key and salt")
+    try:
+        balance = client.fetch_balance()
+    except SourceError as error:
+        yield _failed(subject, error)
+        return
+    yield _line(subject, "ok", say("приняты, баланс {balance}", "accepted, balance {balance}", balance=balance))
+    probes: tuple[tuple[Text, Callable[[], Text]], ...] = (
+        (say("сотрудники", "employees"), lambda: _count_users(client)),
+        (say("статистика звонков", "call statistics"), lambda: _order_statistics(client)),
+    )
+    for subject, probe in probes:
+        try:
+            yield _line(subject, "ok", probe())
+        except BlockedError as error:
+            yield _failed(subject, error)
+            return
+        except SourceError as error:
+            yield _failed(subject, error)
+    yield _check_clock(client)
+
+
+def _count_users(client: MangoClient) -> Text:
+    return say("видно: {count}", "visible: {count}", count=len(client.fetch_users()))
+
+
+def _order_statistics(client: MangoClient) -> Text:
+    """An order is enough to see the right; its result is left to expire."""
+    last = client.now() - timedelta(minutes=client.settings.lag_minutes)
+    window = next(split_windows(last, last))
+    client.start_report(EXTENDED.start_path, extended_parameters(window, 0, limit=1))
+    return say("доступна", "available")
+
+
+def _check_clock(client: MangoClient) -> CheckLine:
+    subject = say("часы", "clock")
+    skew = client.skew
+    if skew is None:
+        return _line(subject, "warning", say("Mango не назвал времени", "Mango stated no time"))
+    seconds = int(skew.total_seconds())
+    if abs(skew) > LARGEST_SKEW:
+        return _line(
+            subject,
+            "warning",
+            say("расходятся с Mango на {seconds} с", "{seconds} s apart from Mango's", seconds=seconds),
+            say("Включите синхронизацию времени на этой машине.", "Switch on this machine's time synchronisation."),
+        )
+    return _line(subject, "ok", say("совпадают ({seconds} с)", "agree ({seconds} s)", seconds=seconds))
+
+
+def _failed(subject: Text, error: SourceError) -> CheckLine:
+    return _line(subject, "failed", error.what, error.remedy)
+
+
+def _line(
+    subject: Text, verdict: Literal["ok", "warning", "failed"], detail: Text, remedy: Text | None = None
+) -> CheckLine:
+    return CheckLine(subject=subject, verdict=verdict, detail=detail, remedy=remedy)

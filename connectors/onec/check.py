@@ -1,0 +1,146 @@
+"""`voronka check` for a folder: what is in it, until when its statements reach, and what doesn't belong there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from base.errors import FileError
+from base.text import Text, say
+from connectors.onec.client import OnecClient
+from connectors.onec.folder import list_files
+from connectors.onec.kinds import HEAD_BYTES, sniff
+from connectors.onec.parts import Part
+from connectors.onec.statement import StatementError, detect_encoding, read_blocks
+from connectors.stream import CheckLine
+
+SHOWN_NAMES = 5
+# Weekly statements are usual; an account this far behind the others is probably forgotten or closed.
+LAGGING_DAYS = 14
+
+_FOLDER = say("папка выгрузок", "folder of exports")
+_STATEMENTS = say("банковские выписки", "bank statements")
+
+
+@dataclass
+class _Found:
+    count: int = 0
+    statements: int = 0
+    newest: tuple[date, date] | None = None
+    reach: dict[str, date] = field(default_factory=dict)
+    foreign: dict[Text, list[str]] = field(default_factory=lambda: defaultdict(list))
+    broken: dict[Text, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+def check_folder(client: OnecClient) -> Iterator[CheckLine]:
+    """Findings on the folder; reads the beginnings of files only, and loads nothing."""
+    try:
+        found = _look(client)
+    except FileError as error:
+        yield CheckLine(subject=_FOLDER, verdict="failed", detail=error.what, remedy=error.remedy)
+        return
+    files = say("{path}: файлов {count}", "{path}: {count} files", path=client.folder, count=found.count)
+    yield CheckLine(subject=_FOLDER, verdict="ok", detail=files)
+    yield _statements(found)
+    for account, last_on in _lagging(found):
+        yield _lag(account, last_on)
+    for kind, names in found.foreign.items():
+        yield _foreign(kind, names)
+    for reason, names in found.broken.items():
+        detail = say("{names}: {reason}", "{names}: {reason}", names=_shown(names), reason=reason)
+        yield CheckLine(subject=_STATEMENTS, verdict="failed", detail=detail)
+
+
+def _look(client: OnecClient) -> _Found:
+    found = _Found()
+    for file in list_files(client.folder):
+        found.count += 1
+        try:
+            with file.path.open("rb") as stream:
+                kind = sniff(stream.read(HEAD_BYTES))
+                if not kind.is_statement:
+                    found.foreign[kind.label].append(file.name)
+                    continue
+                encoding = client.settings.encoding or detect_encoding(stream)
+                with closing(read_blocks(stream, encoding)) as blocks:
+                    part = Part(next(blocks))
+        except (StatementError, OSError) as error:
+            reason = error.what if isinstance(error, StatementError) else say("не читается", "can't be read")
+            found.broken[reason].append(file.name)
+            continue
+        found.statements += 1
+        _note(found, part)
+    return found
+
+
+def _note(found: _Found, part: Part) -> None:
+    if part.interval is None:
+        return
+    first_on, last_on = part.interval
+    if found.newest is None or last_on > found.newest[1]:
+        found.newest = (first_on, last_on)
+    for account in part.accounts:
+        found.reach[account] = max(found.reach.get(account, last_on), last_on)
+
+
+def _statements(found: _Found) -> CheckLine:
+    if not found.statements:
+        return CheckLine(
+            subject=_STATEMENTS,
+            verdict="warning",
+            detail=say("ни одной выписки", "none"),
+            remedy=say(
+                "Положите в папку файл обмена с 1С из клиент-банка (kl_to_1c.txt).",
+                "Put the exchange file for 1C from the bank's client (kl_to_1c.txt) into the folder.",
+            ),
+        )
+    interval = "–".join(f"{day:%d.%m.%Y}" for day in found.newest) if found.newest else "?"
+    detail = say(
+        "выписок {count}, счетов {accounts}, последняя за {interval}",
+        "{count} statements of {accounts} accounts, the newest for {interval}",
+        count=found.statements,
+        accounts=len(found.reach),
+        interval=interval,
+    )
+    return CheckLine(subject=_STATEMENTS, verdict="ok", detail=detail)
+
+
+def _lagging(found: _Found) -> list[tuple[str, date]]:
+    if found.newest is None:
+        return []
+    limit = found.newest[1] - timedelta(days=LAGGING_DAYS)
+    return sorted((account, last_on) for account, last_on in found.reach.items() if last_on < limit)
+
+
+def _lag(account: str, last_on: date) -> CheckLine:
+    return CheckLine(
+        subject=_STATEMENTS,
+        verdict="warning",
+        detail=say(
+            "по счёту …{tail} выписки только до {day}: данные о деньгах считаются полными лишь до этого дня",
+            "account …{tail} has statements until {day} only: money counts as complete no further than that",
+            tail=account[-4:],
+            day=f"{last_on:%d.%m.%Y}",
+        ),
+        remedy=say(
+            "Добавьте выписки, а закрытый счёт впишите в closed_accounts.",
+            "Add its statements; list a closed account in closed_accounts.",
+        ),
+    )
+
+
+def _foreign(kind: Text, names: list[str]) -> CheckLine:
+    return CheckLine(
+        subject=_FOLDER,
+        verdict="warning",
+        detail=say("не выписки, {kind}: {names}", "no statements, {kind}: {names}", kind=kind, names=_shown(names)),
+        remedy=say("Уберите их из папки.", "Take them out of the folder."),
+    )
+
+
+def _shown(names: list[str]) -> str:
+    more = len(names) - SHOWN_NAMES
+    return ", ".join(names[:SHOWN_NAMES]) + (f" … +{more}" if more > 0 else "")

@@ -1,0 +1,214 @@
+"""The steps as Prefect flows: a schedule, retries, a history and a page to look at. The only file that imports Prefect.
+
+Flows hold no logic: the same functions in `flows.steps` do the work for the command line. Every flow run is a process
+of its own, so it reads the configuration itself: `VORONKA_CONFIG`, else `voronka.toml` in the working directory.
+
+A task run is a step, a stream of a source, or a period; never a page or a record. Streams report while the one step
+that reads all sources side by side goes on, so their task runs tell how each ended and not how long it took.
+Nothing is cached: a step asks the warehouse itself what is left to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import Flow, State, flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun
+from pydantic import Field
+
+from base.errors import SourceError, VoronkaError
+from base.secrets import Redactor
+from base.text import Text
+from flows.project import Project
+from flows.steps import publish as publish_step
+from flows.steps import recompute as recompute_step
+from flows.steps import sync as sync_step
+from flows.steps.progress import StreamReport
+from metrics.compute import PeriodReport
+from metrics.periods import Period, parse_period
+from voronka.config import load_project
+
+CONFIG_VARIABLE = "VORONKA_CONFIG"
+
+# How long a step waits for the writer's lock: a person's command may hold it for a first load of hours.
+WAIT_SECONDS = 4 * 3600.0
+
+# The forms of metrics/periods.py, refused by the server before a run is made of them.
+PERIOD_PATTERN = (
+    r"^(\d{4}-(0[1-9]|1[0-2])(\.\.\d{4}-(0[1-9]|1[0-2]))?"
+    r"|\d{4}-Q[1-4]"
+    r"|\d{4}-W(0[1-9]|[1-4]\d|5[0-3])"
+    r"|\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))$"
+)
+PeriodText = Annotated[
+    str,
+    Field(
+        pattern=PERIOD_PATTERN,
+        description="2026-11 · 2026-Q4 · 2026-W47 · 2026-11-16 · 2026-01..2026-06",
+        examples=["2026-11"],
+    ),
+]
+
+
+class StepFailed(Exception):  # noqa: N818 - the name Prefect's page shows
+    """A step did what it could, and something failed. The text is for people and holds no secrets."""
+
+    def __init__(self, text: str, *, retryable: bool = False) -> None:
+        super().__init__(text)
+        self.retryable = retryable
+
+
+def read_project() -> Project:
+    """The configuration this process was started for."""
+    try:
+        return load_project(Path(os.environ.get(CONFIG_VARIABLE, "voronka.toml")))
+    except VoronkaError as error:
+        # Every problem with its path; the language is not known yet, so it is the command line's own.
+        raise StepFailed(error.render("ru")) from None
+
+
+class RunProgress:
+    """Says things in the company's language, without its secrets, in the log of the present run.
+
+    A step's streams are shown as task runs, each as it ends.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._language = project.company.language
+        self._redact = Redactor(project.secrets)
+
+    def render(self, text: Text | VoronkaError | None) -> str:
+        return self._redact(text.render(self._language)) if text is not None else ""
+
+    def say(self, message: Text) -> None:
+        get_run_logger().info(self.render(message))
+
+    def stream_started(self, source: str, stream: str, label: Text) -> None:
+        get_run_logger().info("source=%s stream=%s started", source, stream)
+
+    def stream_advanced(self, source: str, stream: str, rows: int) -> None:
+        """Too often for a log."""
+
+    def stream_finished(self, report: StreamReport) -> None:
+        # With return_state a failed stream is shown and stops nothing.
+        tell_stream.with_options(task_run_name=f"{report.source}.{report.stream}")(
+            _summary(report), self.render(report.error), return_state=True
+        )
+
+
+@contextmanager
+def telling(project: Project) -> Iterator[RunProgress]:
+    """What a step tells with; an error we foresaw becomes its whole text, remedy included, without secrets."""
+    progress = RunProgress(project)
+    try:
+        yield progress
+    except VoronkaError as error:
+        raise StepFailed(progress.render(error)) from None
+
+
+@task(name="stream", cache_policy=NO_CACHE)
+def tell_stream(summary: dict[str, Any], error: str) -> None:
+    get_run_logger().info(" ".join(f"{key}={value}" for key, value in summary.items()))
+    if error:
+        raise StepFailed(error)
+
+
+# ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _may_heal(_task: object, _run: object, state: State[Any]) -> bool:
+    """Another try helps against an outage; not against a wrong token, nor an error of ours."""
+    return isinstance(state.data, StepFailed) and state.data.retryable
+
+
+@task(name="sync", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[60, 600], retry_condition_fn=_may_heal)
+def sync_sources() -> None:
+    """Read all sources. What one of them refused stops no other, and fails the step at its end."""
+    project = read_project()
+    with telling(project) as progress:
+        report = sync_step.sync(project, wait_seconds=WAIT_SECONDS, progress=progress)
+    errors = {(stream.source, stream.stream): stream.error for stream in report.streams if stream.error}
+    rows = [{**_summary(stream), "error": progress.render(stream.error)} for stream in report.streams]
+    create_table_artifact(key="sync", table=rows, description=f"Sync {report.run_id}")
+    if errors:
+        lines = [f"{source}.{stream}: {progress.render(error)}" for (source, stream), error in errors.items()]
+        outage = any(isinstance(error, SourceError) and error.retryable for error in errors.values())
+        raise StepFailed("\n".join(lines), retryable=outage)
+
+
+@task(name="recompute", cache_policy=NO_CACHE, task_run_name="recompute {names}")
+def recompute_periods(names: Sequence[str] | None) -> None:
+    """Compute the named periods; None = every open period touched by what changed."""
+    project = read_project()
+    periods: list[Period] | None = None if names is None else [parse_period(name)[0] for name in names]
+    with telling(project) as progress:
+        report = recompute_step.recompute(project, periods, wait_seconds=WAIT_SECONDS, progress=progress)
+    rows = [_describe(period, progress) for period in report.periods]
+    create_table_artifact(key="recompute", table=rows, description="Recompute " + ", ".join(names or ["*"]))
+
+
+@task(name="publish", cache_policy=NO_CACHE)
+def publish_file() -> None:
+    project = read_project()
+    with telling(project) as progress:
+        report = publish_step.publish(project, wait_seconds=WAIT_SECONDS, progress=progress)
+    get_run_logger().info("path=%s bytes=%s", report.path, report.size)
+
+
+# ── flows ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Leave what went wrong, and what to do, on the page of artifacts."""
+    create_markdown_artifact(
+        key="failure",
+        markdown=f"## {flow.name} · {flow_run.name}\n\n```\n{state.message}\n```\n",
+        description=f"{flow.name} failed",
+    )
+
+
+@flow(name="nightly", on_failure=[tell_failure], on_crashed=[tell_failure])
+def nightly() -> None:
+    """Sync, recompute every open period that changed, publish. A source's failure stops none of the rest."""
+    synced = sync_sources(return_state=True)
+    recompute_periods(None)
+    publish_file()
+    # Raises what the sync ended with: the night is failed, though all that could be done was done.
+    synced.result()
+
+
+@flow(name="recompute", on_failure=[tell_failure], on_crashed=[tell_failure])
+def recompute(period: PeriodText, publish: bool = True) -> None:
+    """Compute the facts of a period, or of each month of a range; then renew the analysts' file, unless told not to."""
+    for one in parse_period(period):
+        recompute_periods([one.name])
+    if publish:
+        publish_file()
+
+
+def _summary(report: StreamReport) -> dict[str, Any]:
+    return {
+        "source": report.source,
+        "stream": report.stream,
+        "rows": report.rows,
+        "core_rows": report.core_rows,
+        "requests": report.requests,
+        "rejected": report.rejected,
+        "seconds": round(report.seconds, 1),
+    }
+
+
+def _describe(period: PeriodReport, progress: RunProgress) -> dict[str, Any]:
+    return {
+        "period": period.period,
+        "rows_written": period.rows_written,
+        "metrics": len(period.metrics),
+        "absent": "; ".join(f"{metric}: {progress.render(reason)}" for metric, reason in sorted(period.absent.items())),
+        "as_of": period.as_of.isoformat() if period.as_of else "",
+    }

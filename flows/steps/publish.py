@@ -1,0 +1,38 @@
+"""Publish: the analysts' file becomes a copy of the warehouse as it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from base.clock import Clock, SystemClock
+from flows.project import Project
+from flows.steps.progress import Progress, Silent
+from flows.steps.sync import files_of
+from warehouse.lock import writer_lock
+from warehouse.migrate import ensure_schema
+from warehouse.publish import publish_copy
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    path: Path
+    size: int  # bytes
+
+
+def publish(
+    project: Project, *, clock: Clock | None = None, wait_seconds: float = 60.0, progress: Progress | None = None
+) -> PublishReport:
+    """Replace the analysts' file in one step; who has it open keeps the old picture.
+
+    Raises:
+        BusyError: another command holds the warehouse.
+    """
+    clock = clock or SystemClock()
+    progress = progress or Silent()
+    files = files_of(project)
+    files.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    with writer_lock(files.warehouse, command="publish", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say):
+        ensure_schema(files.warehouse, "warehouse", clock)
+        size = publish_copy(files.warehouse, project.publish_path)
+    return PublishReport(project.publish_path, size)

@@ -1,0 +1,64 @@
+"""Recompute: bring inputs and resolve up to date, then compute the facts of the periods asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from base.clock import Clock, SystemClock
+from base.points import reached
+from flows.project import Project
+from flows.steps.progress import Progress, Silent
+from flows.steps.sync import files_of
+from metrics.compute import PeriodReport
+from metrics.compute import recompute as compute_periods
+from metrics.inputs import InputsReport, load_inputs
+from metrics.periods import Period
+from metrics.resolve import ResolveReport, resolve
+from metrics.touched import periods_touched
+from warehouse.database import Warehouse, open_warehouse
+
+
+@dataclass
+class RecomputeReport:
+    """What changed on the way: inputs, resolved relations, facts by period."""
+
+    inputs: InputsReport
+    resolved: ResolveReport
+    periods: list[PeriodReport] = field(default_factory=list)
+
+
+def recompute(
+    project: Project,
+    periods: Sequence[Period] | None,
+    *,
+    clock: Clock | None = None,
+    wait_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> RecomputeReport:
+    """Compute the facts of the periods; None = every open period touched by what changed.
+
+    Raises:
+        InputError: the input files have problems; nothing was computed.
+        ClosedPeriodError: one of the periods is closed; nothing was computed.
+        BusyError: another command holds the warehouse.
+    """
+    clock = clock or SystemClock()
+    progress = progress or Silent()
+    with open_warehouse(
+        files_of(project), command="recompute", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+    ) as warehouse:
+        report = prepare(warehouse, project, clock)
+        chosen = periods_touched(warehouse.connection, project.company) if periods is None else list(periods)
+        report.periods = compute_periods(warehouse.connection, project.company, chosen, clock)
+        reached("recompute.done")
+        return report
+
+
+def prepare(warehouse: Warehouse, project: Project, clock: Clock) -> RecomputeReport:
+    """Read changed inputs and tie records to people, deals and stages; nothing is done twice."""
+    inputs = load_inputs(warehouse.connection, project.company, clock)
+    reached("resolve.before")
+    resolved = resolve(warehouse.connection, project.company, clock)
+    reached("resolve.after")
+    return RecomputeReport(inputs, resolved)

@@ -1,0 +1,341 @@
+"""Sync: land what the sources have since the last position, then conform it. One source's failure stops no other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from base.clock import Clock, SystemClock
+from base.errors import ConfigError, MassDisappearanceError, SourceError, TooManyRejectsError, VoronkaError
+from base.points import reached
+from base.text import say
+from base.times import start_of_day
+from connectors.registry import load_connector
+from connectors.stream import Connector, MapContext, Page, Runtime, Stream
+from flows.project import Project, Source
+from flows.steps.progress import Progress, Silent, StreamReport
+from flows.steps.reading import Arrived, Counter, Ended, Opened, Readers, Reading
+from warehouse import bookkeeping
+from warehouse.conform import Conformer, ConformReport
+from warehouse.database import Files, Warehouse, open_warehouse
+from warehouse.land import Batch, Landing, StreamRun
+
+# A batch is committed when it is this large or this old: memory, and what a kill costs, stay bounded.
+BATCH_RECORDS = 20_000
+BATCH_BYTES = 32 * 1024 * 1024
+BATCH_SECONDS = 10.0
+# More rejects than both mean that the source, not a record, is wrong (design promise 5).
+REJECT_SHARE = 0.01
+REJECT_COUNT = 20
+
+
+@dataclass
+class SyncReport:
+    """What a sync did, stream by stream, in the order the streams are declared."""
+
+    run_id: str
+    streams: list[StreamReport] = field(default_factory=list)
+
+    @property
+    def is_ok(self) -> bool:
+        return all(stream.is_ok for stream in self.streams)
+
+    @property
+    def errors(self) -> list[VoronkaError]:
+        return [stream.error for stream in self.streams if stream.error is not None]
+
+
+@dataclass
+class _Progressing:
+    """A stream between its first page and its conforming."""
+
+    stream: Stream[Any]
+    run: StreamRun
+    started: float
+    batch: Batch = field(default_factory=Batch)
+    batch_started: float = 0.0
+    read: int = 0
+    written: int = 0
+    rejected: int = 0
+    end: datetime | None = None
+    began_at: datetime | None = None
+    complete_until: datetime | None = None
+    seen: set[str] | None = None
+    error: VoronkaError | None = None
+
+
+def files_of(project: Project) -> Files:
+    return Files(warehouse=project.warehouse_path, raw=project.raw_path)
+
+
+def sync(
+    project: Project,
+    *,
+    sources: Sequence[str] = (),
+    full: bool = False,
+    start: date | None = None,
+    end: date | None = None,
+    accept_deletions: bool = False,
+    clock: Clock | None = None,
+    wait_seconds: float = 60.0,
+    progress: Progress | None = None,
+    transport: httpx.BaseTransport | None = None,
+    find_connector: Callable[[str], Connector[Any]] = load_connector,
+) -> SyncReport:
+    """Land and conform the named sources (default: all enabled ones).
+
+    `start` and `end` are local days, both inclusive: a window read by hand, which leaves the positions alone.
+
+    Raises:
+        ConfigError: an unknown source name.
+        BusyError: another command holds the warehouse.
+    """
+    clock = clock or SystemClock()
+    progress = progress or Silent()
+    chosen = choose_sources(project, sources)
+    with open_warehouse(
+        files_of(project), command="sync", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+    ) as warehouse:
+        run = _Sync(project, warehouse, clock, progress, full=full, accept_deletions=accept_deletions)
+        readings = [
+            run.reading(source, find_connector(source.type), _window(project, start, end), transport)
+            for source in chosen
+        ]
+        return run.run(readings)
+
+
+def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:
+    """The named sources, or every enabled one.
+
+    Raises:
+        ConfigError: a name the configuration doesn't have.
+    """
+    if not names:
+        return list(project.enabled_sources.values())
+    unknown = [name for name in names if name not in project.sources]
+    if unknown:
+        raise ConfigError(
+            say("Нет источника: {names}.", "No such source: {names}.", names=", ".join(unknown)),
+            remedy=say("В voronka.toml есть: {known}.", "voronka.toml has: {known}.", known=", ".join(project.sources)),
+        )
+    return [project.sources[name] for name in names]
+
+
+def map_context(project: Project, source: Source) -> MapContext:
+    """What the mappings of a source may know."""
+    company = project.company
+    return MapContext(
+        source=source.name,
+        settings=source.settings,
+        zone=company.zone,
+        country=company.calendar,
+        currency=company.currency,
+        own_tax_ids=company.own_tax_ids,
+    )
+
+
+def _window(project: Project, start: date | None, end: date | None) -> tuple[datetime | None, datetime | None] | None:
+    if start is None and end is None:
+        return None
+    zone = project.company.zone
+    return (
+        start_of_day(start, zone) if start else None,
+        start_of_day(end + timedelta(days=1), zone) - timedelta(microseconds=1) if end else None,
+    )
+
+
+class _Sync:
+    def __init__(
+        self,
+        project: Project,
+        warehouse: Warehouse,
+        clock: Clock,
+        progress: Progress,
+        *,
+        full: bool,
+        accept_deletions: bool,
+    ) -> None:
+        self._project = project
+        self._warehouse = warehouse
+        self._clock = clock
+        self._progress = progress
+        self._full = full
+        self._accept_deletions = accept_deletions
+        self._landing = Landing(warehouse.connection, clock, project.company.language)
+        self._counter = Counter()
+        self._run_id = f"{clock.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        self._streams: dict[tuple[str, str], _Progressing] = {}
+
+    def run(self, readings: Sequence[Reading]) -> SyncReport:
+        self._land(readings)
+        reached("sync.landed")
+        report = SyncReport(self._run_id)
+        for reading in readings:
+            report.streams += self._conform_source(reading.source, reading.connector)
+        return report
+
+    def reading(
+        self,
+        source: Source,
+        connector: Connector[Any],
+        window: tuple[datetime | None, datetime | None] | None,
+        transport: httpx.BaseTransport | None,
+    ) -> Reading:
+        runtime = Runtime(
+            source=source.name,
+            clock=self._clock,
+            zone=self._project.company.zone,
+            state_dir=self._project.state_dir,
+            transport=transport,
+            on_request=self._counter.add,
+        )
+        positions = {s.name: self._landing.position(source.name, s.name) for s in connector.streams}
+        start = start_of_day(source.start, self._project.company.zone) if source.start else None
+        return Reading(source, connector, runtime, positions, start, window, self._full)
+
+    # ── landing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _land(self, readings: Sequence[Reading]) -> None:
+        by_hand = any(reading.window is not None for reading in readings)
+        for reading in readings:
+            for stream in reading.connector.streams:
+                run = StreamRun(self._run_id, reading.source.name, stream.name, stream.facet)
+                whole = not by_hand and (stream.kind == "dictionary" or (self._full and stream.sweeps))
+                now = self._clock.monotonic()
+                self._streams[reading.source.name, stream.name] = _Progressing(
+                    stream, run, now, batch_started=now, seen=set() if whole else None
+                )
+        with Readers(readings, self._clock, self._counter) as readers:
+            for message in readers.messages():
+                state = self._streams[message.source, message.stream]
+                if isinstance(message, Opened):
+                    self._open(state, message)
+                elif isinstance(message, Arrived):
+                    self._take(state, message.page)
+                elif isinstance(message, Ended):
+                    self._end(state, message.error, by_hand=by_hand)
+
+    def _open(self, state: _Progressing, message: Opened) -> None:
+        state.end = message.end
+        state.began_at = self._clock.now()
+        state.started = state.batch_started = self._clock.monotonic()
+        self._landing.begin(state.run)
+        self._progress.stream_started(message.source, message.stream, state.stream.label)
+
+    def _take(self, state: _Progressing, page: Page) -> None:
+        state.batch.add(page)
+        state.read += len(page.ids) + len(page.rejects)
+        if state.seen is not None:
+            state.seen.update(page.ids)
+        if page.complete_until is not None:
+            state.complete_until = max(page.complete_until, state.complete_until or page.complete_until)
+        self._progress.stream_advanced(state.run.source, state.run.stream, state.read)
+        age = self._clock.monotonic() - state.batch_started
+        if len(state.batch.ids) >= BATCH_RECORDS or state.batch.size >= BATCH_BYTES or age >= BATCH_SECONDS:
+            self._flush(state)
+
+    def _flush(self, state: _Progressing) -> None:
+        if not state.batch.is_empty:
+            state.written += self._landing.write(state.run, state.batch, requests=self._requests(state))
+            state.rejected += len(state.batch.rejects)
+        state.batch = Batch()
+        state.batch_started = self._clock.monotonic()
+
+    def _end(self, state: _Progressing, error: SourceError | None, *, by_hand: bool) -> None:
+        if state.began_at is None:
+            # Its source failed before its turn came: the run is still told.
+            state.began_at = self._clock.now()
+            self._landing.begin(state.run)
+        self._flush(state)
+        if error is None:
+            error = self._settle(state)
+        state.error = error or too_many_rejects(state.run, state.rejected, state.read)
+        complete_until = None if state.error or by_hand else self._complete_until(state)
+        self._landing.finish(
+            state.run,
+            requests=self._requests(state),
+            error=state.error.render(self._project.company.language) if state.error else None,
+            complete_until=complete_until,
+        )
+
+    def _settle(self, state: _Progressing) -> SourceError | None:
+        """After a whole reading: what vanished gets a tombstone, what was mended is no reject any more."""
+        if state.stream.kind == "files" and state.began_at is not None:
+            self._landing.forget_healed_files(state.run, state.began_at)
+        if state.seen is None:
+            return None
+        try:
+            state.written += self._landing.sweep(state.run, state.seen, believe=self._accept_deletions)
+        except MassDisappearanceError as error:
+            return error
+        return None
+
+    def _complete_until(self, state: _Progressing) -> datetime | None:
+        if state.complete_until is not None or state.stream.kind == "files":
+            return state.complete_until
+        return state.end
+
+    def _requests(self, state: _Progressing) -> int:
+        return self._counter.of(state.run.source, state.run.stream)
+
+    # ── conforming ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _conform_source(self, source: Source, connector: Connector[Any]) -> list[StreamReport]:
+        conformer = Conformer(self._warehouse.connection, self._clock, self._project.company.language)
+        context = map_context(self._project, source)
+        reports = []
+        for stream in connector.streams:
+            state = self._streams[source.name, stream.name]
+            with self._warehouse.transaction():
+                done = conformer.conform(stream, context)
+                failure = too_many_rejects(state.run, done.rejected, done.read)
+                state.error = state.error or failure
+                if done.rejected:
+                    language = self._project.company.language
+                    bookkeeping.count_rejected(
+                        self._warehouse.connection,
+                        self._run_id,
+                        source.name,
+                        stream.name,
+                        done.rejected,
+                        failure.render(language) if failure else None,
+                    )
+            reached("conform.after_commit")
+            reports.append(self._report(state, done))
+            self._progress.stream_finished(reports[-1])
+        return reports
+
+    def _report(self, state: _Progressing, done: ConformReport) -> StreamReport:
+        return StreamReport(
+            source=state.run.source,
+            stream=state.run.stream,
+            label=state.stream.label,
+            rows=state.written,
+            core_rows=done.written,
+            requests=self._requests(state),
+            rejected=state.rejected + done.rejected,
+            seconds=self._clock.monotonic() - state.started,
+            error=state.error,
+        )
+
+
+def too_many_rejects(run: StreamRun, rejected: int, read: int) -> SourceError | None:
+    """The error of a stream whose records can't be read as a rule; what was loaded is kept."""
+    if rejected <= REJECT_COUNT or rejected <= read * REJECT_SHARE:
+        return None
+    return TooManyRejectsError(
+        say(
+            "{source}/{stream}: не прочитано {rejected} из {read} записей, остальное загружено.",
+            "{source}/{stream}: {rejected} of {read} records could not be read, the rest is loaded.",
+            source=run.source,
+            stream=run.stream,
+            rejected=rejected,
+            read=read,
+        ),
+        say("Посмотрите причины: voronka rejects {source}", "See why: voronka rejects {source}", source=run.source),
+    )

@@ -1,0 +1,168 @@
+"""Facts: sums over the very query that yields the evidence, one pass a metric, staged for writing or for reading.
+
+`stage_facts` leaves the rows in temporary tables, in the columns of their models, so that the same code serves the
+warehouse (which then writes what differs) and a published file opened read-only (which only looks at them).
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from metrics.availability import Availability, Bounds
+from metrics.catalogue import Catalogue, Metric
+from metrics.evidence import evidence_rows, given_periods, relations
+from metrics.literals import literal, values
+from metrics.settings import Company
+
+KPI = "temp.fresh_kpi"
+_SUMS = "temp.fresh_sums"
+
+# Weakest last: a fact is as sure as its weakest record.
+_CLASS_RANK = "CASE evidence_class WHEN 'hard' THEN 0 WHEN 'logged' THEN 1 WHEN 'input' THEN 2 ELSE 3 END"
+_PRECISION_RANK = "CASE credit_precision WHEN 'log' THEN 0 WHEN 'load_interval' THEN 1 ELSE 2 END"
+
+# A base that is not positive (a lone refund of a paid deal) gives no ratio.
+_RATIO = "CASE WHEN sum(den) > 0 THEN sum(num)::DOUBLE / sum(den)::DOUBLE END"
+_AGGREGATES = {
+    "additive": ("sum(num)", "NULL", "sum(num)::DOUBLE"),
+    "snapshot": ("sum(num)", "sum(den)", "sum(num)::DOUBLE"),
+    "ratio": ("sum(num)", "sum(den)", _RATIO),
+    "distinct": ("count(DISTINCT key)", "NULL", "count(DISTINCT key)::DOUBLE"),
+}
+
+
+def aggregates(metric: Metric) -> tuple[str, str, str]:
+    """SQL of num, den and value over counted evidence."""
+    if metric.additivity == "distribution":
+        # The parts of a quantile can't be summed: den says over how many records it was taken.
+        return "NULL", "count(num)", f"quantile_cont(num::DOUBLE, {metric.quantile})"
+    return _AGGREGATES[metric.additivity]
+
+
+def stage_facts(
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    catalogue: Catalogue,
+    availability: Availability,
+    input_version: str,
+) -> None:
+    """Compute one period's rows of `facts.kpi` into `KPI`, replacing what was staged before."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_SUMS} ("
+        "metric VARCHAR, variant VARCHAR, pipeline VARCHAR, entity_type VARCHAR, entity_id VARCHAR, "
+        "num DECIMAL(38, 6), den DECIMAL(38, 6), value DOUBLE, class_rank INTEGER, precision_rank INTEGER)"
+    )
+    present = [metric for metric in catalogue if metric.key not in availability.absent]
+    for metric in present:
+        connection.execute(f"INSERT INTO {_SUMS} {_sums(metric, availability.bounds[metric.basis])}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {KPI} AS FROM facts.kpi LIMIT 0")
+    if present:
+        _stage_kpi(connection, company, present, availability, input_version)
+    connection.execute(f"DROP TABLE {_SUMS}")
+
+
+def _sums(metric: Metric, bounds: Bounds) -> str:
+    num, den, value = aggregates(metric)
+    # GROUPING SETS: managers, teams and the company in the one pass over the evidence.
+    columns = {"manager": "person_id", "team": "team"}
+    split = [entity for entity in columns if entity in metric.entities]
+    sets = ", ".join(["(variant, pipeline)", *(f"(variant, pipeline, {columns[entity]})" for entity in split)])
+    entity_type = entity_id = "'company'"
+    for entity in split:
+        entity_type = f"CASE WHEN grouping({columns[entity]}) = 0 THEN '{entity}' ELSE {entity_type} END"
+        entity_id = f"CASE WHEN grouping({columns[entity]}) = 0 THEN {columns[entity]} ELSE {entity_id} END"
+    return f"""WITH {relations(given_periods([bounds]), metric)}
+SELECT {literal(metric.key)}, variant, pipeline, {entity_type}, {entity_id}, {num}, {den}, {value},
+    max({_CLASS_RANK}), max({_PRECISION_RANK})
+FROM ({evidence_rows(metric)}) AS evidence
+WHERE excluded_by IS NULL
+GROUP BY GROUPING SETS ({sets})"""
+
+
+def _stage_kpi(
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    present: list[Metric],
+    availability: Availability,
+    input_version: str,
+) -> None:
+    """Sums and zero rows, with names and what they were computed with, in the columns of `facts.kpi`."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {KPI} AS FROM facts.kpi LIMIT 0")
+    if not present:
+        return
+    declared = values([_declared(metric, company, availability.bounds[metric.basis]) for metric in present])
+    period = next(iter(availability.bounds.values())).period
+    words = ("Компания", "Не назначено") if company.language == "ru" else ("Company", "Unassigned")
+    connection.execute(
+        f"""
+        INSERT INTO {KPI} BY NAME
+        WITH declared (metric, unit, currency, class_rank, additivity, as_of, rule_version, entities, is_whole)
+            AS ({declared}),
+        in_force AS (
+            SELECT person_id, team FROM core.people
+            WHERE valid_from < $ends_on AND coalesce(valid_to >= $starts_on, TRUE)
+        ),
+        roster AS (
+            SELECT 'company' AS entity_type, 'company' AS entity_id
+            UNION SELECT 'team', team FROM in_force WHERE team IS NOT NULL
+            UNION SELECT 'manager', person_id FROM in_force
+        ),
+        nobody AS (
+            -- Who was there and has no record: a zero, or a ratio without a base.
+            SELECT d.metric, r.entity_type, r.entity_id, d.additivity
+            FROM declared AS d JOIN roster AS r ON list_contains(d.entities, r.entity_type)
+            WHERE d.is_whole AND NOT EXISTS (
+                SELECT 1 FROM {_SUMS} AS s
+                WHERE s.metric = d.metric AND s.variant = '' AND s.pipeline = ''
+                    AND s.entity_type = r.entity_type AND s.entity_id = r.entity_id
+            )
+        ),
+        sums AS (
+            FROM {_SUMS}
+            UNION ALL
+            SELECT metric, '', '', entity_type, entity_id,
+                CASE WHEN additivity <> 'distribution' THEN 0 END,
+                CASE WHEN additivity IN ('ratio', 'distribution') THEN 0 END,
+                CASE WHEN additivity NOT IN ('ratio', 'distribution') THEN 0 END,
+                NULL, NULL
+            FROM nobody
+        ),
+        names AS (SELECT person_id, arg_max(name, valid_from) AS name FROM core.people GROUP BY person_id)
+        SELECT
+            $period AS period, s.metric, s.variant, s.pipeline, s.entity_type, s.entity_id,
+            CASE
+                WHEN s.entity_type = 'company' THEN $company
+                WHEN s.entity_id = 'unassigned' THEN $unassigned
+                ELSE coalesce(n.name, s.entity_id)
+            END AS entity_name,
+            s.num, s.den, s.value, d.unit, d.currency,
+            ['hard', 'logged', 'input', 'declared'][greatest(d.class_rank, s.class_rank) + 1] AS evidence_class,
+            d.additivity, d.as_of, d.rule_version, $input_version AS input_version,
+            ['log', 'load_interval', 'current_owner'][s.precision_rank + 1] AS credit_precision
+        FROM sums AS s
+        JOIN declared AS d ON d.metric = s.metric
+        LEFT JOIN names AS n ON s.entity_type = 'manager' AND n.person_id = s.entity_id
+        """,
+        {
+            "period": period.name,
+            "starts_on": period.starts_on,
+            "ends_on": period.ends_on,
+            "company": words[0],
+            "unassigned": words[1],
+            "input_version": input_version,
+        },
+    )
+
+
+def _declared(metric: Metric, company: Company, bounds: Bounds) -> tuple[object, ...]:
+    return (
+        metric.key,
+        metric.unit,
+        company.currency if metric.unit == "money" else None,
+        ("hard", "logged", "input", "declared").index(metric.evidence_class),
+        metric.additivity,
+        bounds.as_of,
+        metric.rule_version(company),
+        list(metric.entities),
+        bounds.sees(metric),
+    )

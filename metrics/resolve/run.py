@@ -1,0 +1,153 @@
+"""The order of resolving: a step is one SQL file, and the relations it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from base.clock import Clock
+from metrics.resolve.changes import Change, write_changes, write_people
+from metrics.resolve.money import MoneyReport, resolve_money
+from metrics.resolve.versions import present_versions, store_versions, stored_versions
+from metrics.settings import Company
+from warehouse.database import transaction
+
+SQL_DIR = Path(__file__).parent / "sql"
+# CRMs whose log names every change of the responsible (metrics.md 2.2); the others are compared load by load.
+OWNER_LOG_TYPES = ("amocrm",)
+
+MoneyStep = Callable[[duckdb.DuckDBPyConnection, Company, Clock], MoneyReport]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One SQL file: temporary tables it makes for relations, and for `person_id` of core relations."""
+
+    file: str
+    writes: tuple[str, ...] = ()
+    people: tuple[tuple[str, str], ...] = ()
+
+
+BEFORE_MONEY = (
+    Step(file="10_spans.sql"),
+    Step(
+        file="20_people.sql",
+        people=(
+            ("core.calls", "call_people"),
+            ("core.deal_events", "event_people"),
+            ("core.activities", "activity_people"),
+            ("core.deals", "deal_people"),
+        ),
+    ),
+    Step(file="30_owners.sql", writes=("core.deal_owners",)),
+    Step(file="40_moments.sql"),
+    Step(file="50_stage_events.sql", writes=("calc.stage_events", "core.deal_stage_visits")),
+    Step(file="60_deal_spans.sql"),
+    Step(file="65_passes.sql"),
+    Step(file="70_duplicates.sql"),
+    Step(file="80_calls.sql", writes=("calc.calls",)),
+    Step(file="85_leads.sql", writes=("calc.leads",)),
+)
+AFTER_MONEY = (Step(file="90_funnel.sql", writes=("calc.stage_passes", "calc.kind_touches", "calc.terminal_events")),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolveReport:
+    """What a resolve did. `ran` is False when nothing had changed since the last one: then nothing was written."""
+
+    ran: bool
+    changes: tuple[Change, ...] = ()
+    money: MoneyReport | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows written or removed, all relations together."""
+        return sum(change.rows for change in self.changes)
+
+
+def resolve(
+    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, *, money: MoneyStep = resolve_money
+) -> ResolveReport:
+    """Bring core's derived relations and `calc.*` in line with the records and inputs; all of it or nothing.
+
+    The inputs must have been loaded (`metrics.inputs.load_inputs`). `money` matches payments inside the same
+    transaction, once deals have owners and stages.
+    """
+    versions = present_versions(connection, company)
+    if stored_versions(connection) == versions:
+        return ResolveReport(ran=False)
+    with _temporary_tables(connection), transaction(connection):
+        report = _run(connection, company, clock, money)
+        # Counted again: setting a person touches loaded_at of core rows.
+        store_versions(connection, present_versions(connection, company))
+    return report
+
+
+def _run(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, money: MoneyStep) -> ResolveReport:
+    now = clock.now()
+    _set_parameters(connection, company, now)
+    changes: list[Change] = []
+    for step in BEFORE_MONEY:
+        changes += _run_step(connection, step, now)
+    matched = money(connection, company, clock)
+    changes += matched.changes
+    for step in AFTER_MONEY:
+        changes += _run_step(connection, step, now)
+    return ResolveReport(ran=True, changes=tuple(changes), money=matched)
+
+
+def _run_step(connection: duckdb.DuckDBPyConnection, step: Step, now: datetime) -> Iterator[Change]:
+    connection.execute((SQL_DIR / step.file).read_text(encoding="utf-8"))
+    for relation, staged in step.people:
+        yield write_people(connection, relation, staged, now)
+    for relation in step.writes:
+        yield write_changes(connection, relation, now)
+
+
+def _set_parameters(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime) -> None:
+    """Hand the company's settings to SQL: variables, and two small tables."""
+    rules = company.rules
+    variables = {
+        "zone": company.zone.key,
+        "now": now,
+        "dup_days": rules.dup_days,
+        "origin_minutes": rules.origin_minutes,
+        "call_seconds": rules.successful_call_seconds,
+    }
+    for name, value in variables.items():
+        connection.execute(f"SET VARIABLE {name} = $1", [value])
+    connection.execute("CREATE OR REPLACE TEMP TABLE owner_log_sources (source VARCHAR)")
+    logged = [[name] for name, kind in company.source_types.items() if kind in OWNER_LOG_TYPES]
+    if logged:
+        connection.executemany("INSERT INTO owner_log_sources VALUES ($1)", logged)
+    connection.execute("CREATE OR REPLACE TEMP TABLE call_limits (source VARCHAR, pipeline_id VARCHAR, seconds BIGINT)")
+    limits = [_limit(name, seconds) for name, seconds in rules.successful_call_seconds_by_pipeline.items()]
+    if limits:
+        connection.executemany("INSERT INTO call_limits VALUES ($1, $2, $3)", limits)
+
+
+def _limit(pipeline: str, seconds: int) -> list[str | int]:
+    """`source/pipeline_id` names one pipeline; `pipeline_id` alone any source's, here under source ''."""
+    source, slash, pipeline_id = pipeline.rpartition("/")
+    return [source if slash else "", pipeline_id, seconds]
+
+
+@contextmanager
+def _temporary_tables(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Drop the temporary tables made inside: a connection lives on for computing."""
+    before = _list_temporary(connection)
+    try:
+        yield
+    finally:
+        for name in _list_temporary(connection) - before:
+            connection.execute(f'DROP TABLE IF EXISTS temp."{name}"')
+
+
+def _list_temporary(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+    return {row[0] for row in rows}

@@ -1,0 +1,37 @@
+-- The dated inputs as half-open spans of UTC instants: an event is looked up by its instant, no local day is needed.
+CREATE OR REPLACE TEMP MACRO local_day(moment) AS CAST(timezone(getvariable('zone'), moment) AS DATE);
+CREATE OR REPLACE TEMP MACRO day_start(day) AS timezone(getvariable('zone'), CAST(day AS TIMESTAMP));
+
+CREATE OR REPLACE TEMP TABLE identity_spans AS
+SELECT
+    source,
+    external_id,
+    person_id,
+    day_start(valid_from) AS from_at,
+    coalesce(day_start(valid_to + 1), 'infinity'::TIMESTAMPTZ) AS to_at
+FROM core.identities;
+
+CREATE OR REPLACE TEMP TABLE team_spans AS
+SELECT
+    person_id,
+    team,
+    day_start(valid_from) AS from_at,
+    coalesce(day_start(valid_to + 1), 'infinity'::TIMESTAMPTZ) AS to_at
+FROM core.people;
+
+-- A pipeline's map as a whole, for every day on which any of its stages changed: orders compare within one version.
+CREATE OR REPLACE TEMP TABLE map_versions AS
+SELECT DISTINCT source, pipeline_id, valid_from AS version, day_start(valid_from) AS from_at
+FROM core.stages;
+
+CREATE OR REPLACE TEMP TABLE stage_maps AS
+SELECT version.source, version.pipeline_id, version.version, stage.stage_id, stage.kind, stage.position
+FROM map_versions AS version
+JOIN core.stages AS stage
+    ON stage.source = version.source
+    AND stage.pipeline_id = version.pipeline_id
+    AND stage.valid_from <= version.version
+QUALIFY row_number() OVER (
+    PARTITION BY version.source, version.pipeline_id, version.version, stage.stage_id
+    ORDER BY stage.valid_from DESC
+) = 1;

@@ -1,0 +1,78 @@
+-- Rows of calc.payments and of core.payment_allocations: parts and unmatched rests with amounts and credit.
+-- In: money_payments, money_parts, core.deal_owners, core.people. Out: money_rows, next_payments, next_payment_allocations.
+
+-- A part's share of a converted total, as the difference of running shares in whole kopecks: the parts of a payment add
+-- up to it exactly, and no float is on the way (DuckDB divides decimals as floats).
+CREATE OR REPLACE TEMP MACRO money_kopecks(amount) AS CAST(CAST(amount AS DECIMAL(18, 2)) * 100 AS HUGEINT);
+CREATE OR REPLACE TEMP MACRO money_share(total, whole, through, part) AS
+    CASE WHEN whole = 0 THEN total ELSE CAST(CAST(
+        money_kopecks(through) * money_kopecks(total) // money_kopecks(whole)
+        - money_kopecks(through - part) * money_kopecks(total) // money_kopecks(whole)
+    AS DECIMAL(20, 0)) * 0.01 AS DECIMAL(18, 2)) END;
+
+CREATE OR REPLACE TEMP TABLE money_rows AS
+WITH rests AS (
+    SELECT payments.source, payments.payment_id, '' AS deal_source, '' AS deal_id,
+        CAST(payments.amount - coalesce(booked.amount, 0) AS DECIMAL(18, 2)) AS part, CAST(NULL AS VARCHAR) AS rule,
+        CAST(NULL AS VARCHAR) AS of_source, CAST(NULL AS VARCHAR) AS of_payment_id
+    FROM money_payments AS payments
+    LEFT JOIN (SELECT source, payment_id, sum(amount) AS amount FROM money_parts GROUP BY ALL) AS booked
+        USING (source, payment_id)
+    WHERE booked.amount IS NULL OR payments.amount <> booked.amount
+),
+parts AS (
+    SELECT source, payment_id, deal_source, deal_id, amount AS part, rule, of_source, of_payment_id FROM money_parts
+    UNION ALL
+    SELECT * FROM rests
+),
+summed AS (
+    SELECT parts.*, payments.* EXCLUDE (source, payment_id),
+        sum(parts.part) OVER (
+            PARTITION BY parts.source, parts.payment_id ORDER BY parts.deal_source, parts.deal_id
+        ) AS through,
+        -- Owner, team and day of the credit: a refund's are those of the payment it returns.
+        coalesce(originals.ends_at, payments.ends_at) AS credited_at,
+        coalesce(originals.paid_on, payments.paid_on) AS credited_on
+    FROM parts
+    JOIN money_payments AS payments ON payments.source = parts.source AND payments.payment_id = parts.payment_id
+    LEFT JOIN money_payments AS originals
+        ON originals.source = parts.of_source AND originals.payment_id = parts.of_payment_id
+),
+shared AS (
+    SELECT *, money_share(gross, amount, through, part) AS part_gross,
+        money_share(counted, amount, through, part) AS part_counted
+    FROM summed
+),
+owned AS (
+    SELECT shared.*, deals.pipeline_id,
+        CASE WHEN owners.valid_to IS NULL OR owners.valid_to > shared.credited_at THEN owners.person_id END AS person_id,
+        CASE WHEN owners.valid_to IS NULL OR owners.valid_to > shared.credited_at THEN owners.precision END AS precision
+    FROM shared
+    LEFT JOIN money_deals AS deals ON deals.source = shared.deal_source AND deals.deal_id = shared.deal_id
+    ASOF LEFT JOIN core.deal_owners AS owners
+        ON owners.source = shared.deal_source AND owners.deal_id = shared.deal_id
+        AND shared.credited_at >= owners.valid_from
+)
+SELECT owned.source, owned.payment_id, owned.deal_source, owned.deal_id, owned.pipeline_id,
+    owned.paid_on AS local_date, owned.ends_at AS occurred_at,
+    owned.part_counted AS amount, owned.is_refund, owned.rule AS match_rule,
+    owned.person_id,
+    CASE WHEN people.valid_to IS NULL OR people.valid_to >= owned.credited_on THEN people.team END AS team,
+    owned.precision AS credit_precision, owned.excluded_by,
+    owned.same_as_source, owned.same_as_payment_id,
+    -- Beside calc.payments: the part in the payment's currency, and with VAT in the company's.
+    owned.part, owned.part_gross AS gross,
+    owned.of_source, owned.of_payment_id
+FROM owned
+ASOF LEFT JOIN core.people AS people
+    ON people.person_id = owned.person_id AND owned.credited_on >= people.valid_from;
+
+CREATE OR REPLACE TEMP TABLE next_payments AS
+SELECT source, payment_id, deal_source, deal_id, pipeline_id, local_date, occurred_at, amount, is_refund, match_rule,
+    person_id, team, credit_precision, excluded_by, same_as_source, same_as_payment_id
+FROM money_rows;
+
+CREATE OR REPLACE TEMP TABLE next_payment_allocations AS
+SELECT source, payment_id, deal_source, deal_id, part AS amount, match_rule,
+    of_payment_id AS refund_of_payment_id, of_source AS refund_of_source
+FROM money_rows WHERE deal_id <> '';

@@ -1,0 +1,96 @@
+"""What resolve's output was made from, as digests: the same ones mean there is nothing to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from metrics.settings import Company
+from metrics.versions import input_version
+
+# Core relations that sources feed. What resolve itself makes (owners, visits, allocations) is no reason to resolve.
+SOURCE_RELATIONS = (
+    "core.activities",
+    "core.calls",
+    "core.call_legs",
+    "core.companies",
+    "core.contact_phones",
+    "core.contacts",
+    "core.costs",
+    "core.deal_contacts",
+    "core.deal_events",
+    "core.deals",
+    "core.orders",
+    "core.payments",
+    "core.pipeline_stages",
+    "core.receivables",
+    "core.sales_documents",
+    "core.users",
+)
+_PREFIX = "resolve."
+
+
+def present_versions(connection: duckdb.DuckDBPyConnection, company: Company) -> dict[str, str]:
+    """Digests by their names in `meta.settings`: of core records, inputs, settings, and of the rules' own text."""
+    return {
+        f"{_PREFIX}core_version": core_version(connection),
+        f"{_PREFIX}input_version": input_version(connection),
+        f"{_PREFIX}settings_version": _digest(_settings(company)),
+        f"{_PREFIX}rules_version": rules_version(),
+    }
+
+
+def stored_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The digests the present output was made with; empty before the first resolve."""
+    rows = connection.execute(
+        "SELECT name, value FROM meta.settings WHERE starts_with(name, $prefix)", {"prefix": _PREFIX}
+    ).fetchall()
+    return {name: json.loads(value) for name, value in rows}
+
+
+def store_versions(connection: duckdb.DuckDBPyConnection, versions: dict[str, str]) -> None:
+    """Remember the digests, in the caller's transaction."""
+    for name, value in versions.items():
+        connection.execute("DELETE FROM meta.settings WHERE name = $name", {"name": name})
+        connection.execute(
+            "INSERT INTO meta.settings (name, value) VALUES ($name, $value)", {"name": name, "value": json.dumps(value)}
+        )
+
+
+def core_version(connection: duckdb.DuckDBPyConnection) -> str:
+    """A digest that changes with any row conforming wrote: what was conformed, and count and age of each relation."""
+    watermarks = connection.execute("SELECT * FROM meta.watermarks ORDER BY source, stream").fetchall()
+    counts = " UNION ALL ".join(
+        f"SELECT '{name}' AS relation, count(*), max(loaded_at), sum(version) FROM {name}" for name in SOURCE_RELATIONS
+    )
+    return _digest([watermarks, connection.execute(f"{counts} ORDER BY relation").fetchall()])
+
+
+def rules_version() -> str:
+    """A digest of this package's own text: a newer program resolves anew."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*")):
+        if path.suffix in (".py", ".sql"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _settings(company: Company) -> list[Any]:
+    rules = company.rules
+    return [
+        company.zone.key,
+        company.currency,
+        company.vat_mode,
+        sorted(company.own_tax_ids),
+        sorted(company.source_types.items()),
+        sorted(company.priorities.items()),
+        sorted((name, getattr(rules, name)) for name in rules.__dataclass_fields__),
+    ]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, default=str, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,116 @@
+"""Every "Fixture" value of metrics.md for the metrics there are, out of hand-written `calc.*` rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from metrics.compute import recompute
+from metrics.funnel import read_funnel
+from metrics.periods import parse_period
+from metrics.reading import read_kpi
+from tests.metrics.fixture_calc import reference_calc
+from tests.metrics.fixture_core import COMPANY, STAGES, fresh_clock
+
+
+@pytest.fixture(scope="module")
+def computed() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = reference_calc()
+    recompute(connection, COMPANY, parse_period("2026-11"), fresh_clock())
+    yield connection
+    connection.close()
+
+
+# Metric: company, A, B, unassigned; a pair is num / den, None = no such row.
+EXPECTED = {
+    "leads_new": (8, 5, 3, None),
+    "leads_processed": (7, 5, 2, None),
+    "lead_contact_rate": ((6, 8), (5, 5), (1, 3), None),
+    "calls_attempted": (9, 7, 2, None),
+    "calls_successful": (8, 5, 3, None),
+    "call_connect_rate": ((6, 9), (5, 7), (1, 2), None),
+    "meetings_held": (4, 2, 2, None),
+    "offers_sent": (6, 3, 3, None),
+    "stage_conversion_cohort": ((3, 8), (3, 5), (0, 3), None),
+    "stage_conversion_period": ((4, 8), (2, 5), (2, 3), None),
+    "win_rate": ((4, 8), (2, 4), (2, 4), None),
+    "revenue_cash": (430_000, 200_000, 210_000, 20_000),
+    "deals_paid": (4, 2, 2, None),
+    "avg_check": ((410_000, 4), (200_000, 2), (210_000, 2), None),
+    "refund_rate": ((30_000, 460_000), (0, 200_000), (30_000, 240_000), (0, 20_000)),
+}
+
+
+@pytest.mark.parametrize("metric", EXPECTED)
+def test_a_metric_has_the_fixtures_values(computed: duckdb.DuckDBPyConnection, metric: str) -> None:
+    rows = {
+        row.entity_id: row for row in read_kpi(computed, "2026-11", metric) if row.entity_type in ("manager", "company")
+    }
+    for entity, expected in zip(("company", "A", "B", "unassigned"), EXPECTED[metric], strict=True):
+        if expected is None:
+            assert entity not in rows
+            continue
+        row = rows[entity]
+        num, den = expected if isinstance(expected, tuple) else (expected, None)
+        assert (row.num, row.den) == (num, den), entity
+        assert row.value == (num if den is None else num / den)
+
+
+def test_missed_calls_belong_to_the_lines_team_and_to_no_manager(computed: duckdb.DuckDBPyConnection) -> None:
+    rows = {
+        (row.entity_type, row.entity_id): (row.num, row.den, row.value)
+        for row in read_kpi(computed, "2026-11", "missed_call_rate")
+    }
+    assert rows == {
+        ("company", "company"): (2, 4, 0.5),
+        ("team", "North"): (2, 4, 0.5),
+        ("team", "South"): (0, 0, None),
+    }
+
+
+def test_the_cohort_funnel_counts_november_leads(computed: duckdb.DuckDBPyConnection) -> None:
+    steps = {(row.from_name, row.to_name): row for row in read_funnel(computed, "2026-11", "cohort")}
+    reached = [int(steps["new", stage].num) for stage in ("qualified", "meeting", "offer", "invoice", "won", "paid")]
+    assert steps["new", "paid"].den == 8
+    assert reached == [6, 5, 5, 4, 4, 3]
+    # The offer cohort of the text to metric 18, with D8 of October's leads.
+    assert (steps["offer", "paid"].num, steps["offer", "paid"].den) == (4, 6)
+    assert (steps["qualified", "paid"].num, steps["qualified", "paid"].den) == (3, 6)
+    assert all(row.value is None or row.value <= 1 for row in steps.values())
+
+
+def test_the_period_funnel_counts_passes_and_is_not_clipped(computed: duckdb.DuckDBPyConnection) -> None:
+    steps = {(row.from_name, row.to_name): row for row in read_funnel(computed, "2026-11", "period")}
+    names = ("qualified", "meeting", "offer", "invoice", "won", "paid")
+    assert [int(steps["new", stage].num) for stage in names] == [6, 5, 6, 5, 5, 4]
+    assert steps["meeting", "offer"].value == 1.2
+
+
+@pytest.mark.parametrize("form", ["cohort", "period"])
+def test_the_funnel_holds_every_ordered_pair_of_stages_in_their_order(
+    computed: duckdb.DuckDBPyConnection, form: str
+) -> None:
+    names = [name for name in STAGES if name != "lost"] + ["paid"]
+    pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
+    assert [(row.from_name, row.to_name) for row in read_funnel(computed, "2026-11", form)] == pairs  # type: ignore[arg-type]
+
+
+def test_maturity_is_the_share_of_the_cohort_that_ended(computed: duckdb.DuckDBPyConnection) -> None:
+    """Of eight November leads only D6 is still open; of the six offers all have ended."""
+    steps = {(row.from_name, row.to_name): row.maturity for row in read_funnel(computed, "2026-11", "cohort")}
+    assert steps["new", "paid"] == 7 / 8
+    assert steps["offer", "won"] == 1.0
+
+
+def test_what_was_computed_with_is_on_every_fact(computed: duckdb.DuckDBPyConnection) -> None:
+    rows = computed.execute(
+        "SELECT count(*), count(rule_version), count(input_version), count(as_of), count(entity_name) FROM facts.kpi"
+    ).fetchall()
+    assert len(set(rows[0])) == 1
+    classes = {row.metric: row.evidence_class for row in read_kpi(computed, "2026-11", by="company")}
+    # The fixture has no order documents: the amount due is the CRM's.
+    assert (classes["revenue_cash"], classes["deals_paid"], classes["leads_new"]) == ("hard", "logged", "logged")
+    currencies = {row.metric: row.currency for row in read_kpi(computed, "2026-11", by="company")}
+    assert (currencies["revenue_cash"], currencies["avg_check"], currencies["leads_new"]) == ("RUB", "RUB", None)

@@ -1,0 +1,240 @@
+"""voronka.toml: all problems at once, named with their paths, and no secret in any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from base.errors import ConfigError
+from base.secrets import Secret
+from base.text import Language
+from flows.project import Project
+from voronka.commands.init import TEMPLATES
+from voronka.config import load_project
+
+SECRET = "s3cr3t-value-nobody-may-see"
+
+GOOD = """
+[company]
+timezone = "Europe/Moscow"
+
+[sources.amo]
+type = "amocrm"
+base_url = "https://example.amocrm.ru"
+token = "${AMO_TOKEN}"
+start = "2026-01-01"
+"""
+
+
+def load(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None, **options: Any) -> Project:
+    path = tmp_path / "voronka.toml"
+    path.write_text(text, "utf-8")
+    return load_project(path, {} if environ is None else environ, **options)
+
+
+def problems(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None, language: Language = "en") -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, environ)
+    assert caught.value.exit_status == 2
+    return caught.value.render(language)
+
+
+def test_a_good_configuration_becomes_a_project_with_absolute_paths(tmp_path: Path) -> None:
+    """Would catch a relative path resolved against the working folder instead of the file's."""
+    text = (
+        GOOD
+        + '[warehouse]\npath = "data/w.duckdb"\n[inputs]\ndir = "in"\n[sources.files]\ntype="onec"\npath="exports"\n'
+    )
+    project = load(tmp_path, text, {"AMO_TOKEN": SECRET})
+    assert project.warehouse_path == tmp_path / "data" / "w.duckdb"
+    assert project.raw_path == tmp_path / "var" / "raw.duckdb"
+    assert project.publish_path == tmp_path / "analytics.duckdb"
+    assert project.company.inputs_dir == tmp_path / "in"
+    assert str(cast(Any, project.sources["files"].settings).path) == str(tmp_path / "exports")
+    assert project.sources["amo"].start == date(2026, 1, 1)
+    assert project.company.source_types == {"amo": "amocrm", "files": "onec"}
+    assert cast(Any, project.sources["amo"].settings).token == Secret(SECRET)
+
+
+def test_a_secret_prints_as_stars_anywhere_in_the_project(tmp_path: Path) -> None:
+    project = load(tmp_path, GOOD, {"AMO_TOKEN": SECRET})
+    assert SECRET not in repr(project)
+    assert Secret(SECRET) in project.secrets
+
+
+def test_every_problem_is_told_at_once_with_its_path(tmp_path: Path) -> None:
+    """Would catch a reader that stops at its first problem, in a section, a source or a nested table."""
+    text = """
+[company]
+timezone = "Moscow"
+currency = "RUR"
+langauge = "ru"
+own_tax_ids = ["77"]
+[rules]
+sla_minuts = 5
+dup_days = "many"
+paid_threshold = 1.5
+[sources.amo]
+type = "amocrm"
+base_url = "example.amocrm.ru"
+token = "${AMO_TOKEN}"
+start = "01.01.2026"
+fields = { invoice_numbr = "x", tax_id = 5 }
+[sources.mango]
+type = "mango"
+api_key = "${MANGO_KEY}"
+requests_per_second = 50
+[sources.other]
+type = "amo"
+"""
+    told = problems(tmp_path, text)
+    for path in (
+        "company.timezone:",
+        "company.currency:",
+        "company.langauge:",
+        "company.own_tax_ids[0]:",
+        "rules.sla_minuts:",
+        "rules.dup_days:",
+        "rules.paid_threshold:",
+        "sources.amo.base_url:",
+        "sources.amo.token:",
+        "sources.amo.start:",
+        "sources.amo.fields.invoice_numbr:",
+        "sources.amo.fields.tax_id:",
+        "sources.mango.api_key:",
+        "sources.mango.api_salt:",
+        "sources.mango.requests_per_second:",
+        "sources.other.type:",
+    ):
+        assert f"· {path}" in told
+    assert told.count("·") == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        (GOOD + "[warehous]\n", "warehouse"),
+        (GOOD + '[publish]\npersonal_dat = "full"\n', "personal_data"),
+    ],
+)
+def test_an_unknown_key_comes_with_the_nearest_known_one(tmp_path: Path, text: str, near: str) -> None:
+    assert f"did you mean '{near}'" in problems(tmp_path, text, {"AMO_TOKEN": SECRET})
+
+
+def test_a_missing_variable_is_named_and_where_it_is_wanted(tmp_path: Path) -> None:
+    assert "sources.amo.token: нет переменной AMO_TOKEN" in problems(tmp_path, GOOD, {}, "ru")
+
+
+def test_a_variable_comes_from_env_file_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AMO_TOKEN='from $file'\n", "utf-8")
+    from_file = load(tmp_path, GOOD)
+    assert cast(Any, from_file.sources["amo"].settings).token.reveal() == "from $file"
+    from_environment = load(tmp_path, GOOD, {"AMO_TOKEN": "from-environment"})
+    assert cast(Any, from_environment.sources["amo"].settings).token.reveal() == "from-environment"
+
+
+def test_a_secret_pasted_with_a_line_end_is_trimmed(tmp_path: Path) -> None:
+    """A trailing newline in a header makes an HTTP client fail with the token in its message."""
+    project = load(tmp_path, GOOD, {"AMO_TOKEN": f" {SECRET}\n"})
+    assert cast(Any, project.sources["amo"].settings).token.reveal() == SECRET
+
+
+def test_an_empty_secret_is_a_problem_of_its_variable(tmp_path: Path) -> None:
+    """`.env.example` copied and not filled in."""
+    assert "sources.amo.token: AMO_TOKEN is empty" in problems(tmp_path, GOOD, {"AMO_TOKEN": ""})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'base_url = "${V}"',
+        'start = "${V}"',
+        'requests_per_second = "${V}"',
+        'enabled = "${V}"',
+        'fields = { tax_id = { x = "${V}" } }',
+        'token = ["${V}"]',
+    ],
+)
+def test_a_value_from_a_variable_is_never_shown(tmp_path: Path, line: str) -> None:
+    """Whatever field it was put in by mistake."""
+    text = '[company]\ntimezone = "Europe/Moscow"\n[sources.amo]\ntype = "amocrm"\n' + line
+    if "base_url" not in line:
+        text += '\nbase_url = "https://example.amocrm.ru"'
+    for language in ("ru", "en"):
+        assert SECRET not in problems(tmp_path, text, {"V": SECRET}, cast(Language, language))
+
+
+def test_a_number_may_come_from_a_variable(tmp_path: Path) -> None:
+    project = load(tmp_path, GOOD + 'requests_per_second = "${RPS}"\n', {"AMO_TOKEN": SECRET, "RPS": "3.5"})
+    assert project.sources["amo"].settings.requests_per_second == 3.5
+
+
+def test_a_source_switched_off_may_wait_for_its_variables(tmp_path: Path) -> None:
+    project = load(tmp_path, GOOD + "enabled = false\n", {})
+    assert list(project.sources) == ["amo"]
+    assert project.enabled_sources == {}
+
+
+def test_reading_commands_need_no_credentials(tmp_path: Path) -> None:
+    """An analyst's machine has the published file and no tokens."""
+    project = load(tmp_path, GOOD, {}, read_sources=False)
+    assert project.sources == {}
+    assert project.company.source_types == {"amo": "amocrm"}
+
+
+@pytest.mark.parametrize("mode", ["masked", "none"])
+def test_personal_data_is_never_published_silently(tmp_path: Path, mode: str) -> None:
+    text = GOOD + f'[publish]\npersonal_data = "{mode}"\n'
+    assert "publish.personal_data" in problems(tmp_path, text, {"AMO_TOKEN": SECRET})
+
+
+def test_a_lake_is_refused_by_name(tmp_path: Path) -> None:
+    text = GOOD + '[warehouse]\npath = "ducklake:postgres:dbname=x password=${PGPASSWORD}"\n'
+    told = problems(tmp_path, text, {"AMO_TOKEN": SECRET, "PGPASSWORD": SECRET})
+    assert "DuckLake is not supported" in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[warehouse]\npath = 'a.duckdb'\nraw_path = 'a.duckdb'", "warehouse.raw_path"),
+        ("[warehouse]\npath = 'a.duckdb'\n[publish]\npath = './a.duckdb'", "publish.path"),
+    ],
+)
+def test_one_file_can_not_be_two(tmp_path: Path, text: str, expected: str) -> None:
+    """Publishing over the warehouse would lose it."""
+    assert expected in problems(tmp_path, GOOD + text, {"AMO_TOKEN": SECRET})
+
+
+def test_no_file_and_no_toml_are_told_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No configuration file") as missing:
+        load_project(tmp_path / "voronka.toml", {})
+    assert "voronka init" in missing.value.render("ru")
+    assert "line 1" in problems(tmp_path, "[company\n")
+
+
+def test_a_file_of_another_encoding_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "voronka.toml"
+    path.write_bytes("[company] # Компания".encode("cp1251"))
+    with pytest.raises(ConfigError, match="Can't read"):
+        load_project(path, {})
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_the_templates_of_init_are_good_once_filled_in(tmp_path: Path, language: str) -> None:
+    """A key renamed in the code but not in the template would greet every newcomer with an error."""
+    text = (TEMPLATES / f"voronka.{language}.toml").read_text("utf-8")
+    names = [
+        line.partition("=")[0]
+        for line in (TEMPLATES / f"env.{language}.example").read_text("utf-8").splitlines()
+        if "=" in line
+    ]
+    project = load(tmp_path, text, dict.fromkeys(names, SECRET))
+    assert list(project.sources) == ["amo", "mango", "accounting"]
+    assert project.company.language == language
+    assert project.company.rules.sla_minutes == 15

@@ -1,0 +1,128 @@
+"""`voronka`: finds the command, runs it, and turns what went wrong into a message and an exit status.
+
+    0 done · 1 ran, but something failed · 2 wrong usage or configuration · 3 the warehouse is held by another
+    130 interrupted
+
+Nothing heavy is imported here: `voronka --help` costs what click costs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+
+import click
+
+from base.errors import VoronkaError
+from base.text import LANGUAGES, Language, Text, say
+from voronka.app import App
+from voronka.command import Group, TextOption, describe_usage_error
+from voronka.commands import COMMANDS
+
+DEFAULT_CONFIG = "voronka.toml"
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """The console script."""
+    app = App(Path(DEFAULT_CONFIG))
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        from voronka.crash import report_crash
+
+        report_crash(app, error)
+
+    # What nobody foresaw: Python exits with 1 after the hook, and nobody is shown a traceback.
+    sys.excepthook = hook
+    root.main(obj=app)
+
+
+class Root(Group):
+    """The commands of `COMMANDS`, imported when they are run."""
+
+    def summaries(self) -> list[tuple[str, Text]]:
+        return [(name, entry.summary) for name, entry in COMMANDS.items()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        found: click.Command = getattr(import_module(f"voronka.commands.{entry.module}"), f"{cmd_name}_command")
+        return found
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> NoReturn:
+        """Run and exit; an error we foresaw becomes a message on stderr and its status."""
+        app = extra.setdefault("obj", App(Path(DEFAULT_CONFIG)))
+        extra.update(standalone_mode=False, prog_name="voronka")
+        try:
+            status = super().main(args, *rest, **extra)
+        except click.exceptions.Abort:
+            sys.exit(INTERRUPTED)
+        except click.ClickException as error:
+            app.note(_usage_message(error, app.language))
+            sys.exit(2)
+        except VoronkaError as error:
+            app.complain(error)
+            sys.exit(error.exit_status)
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_message(error: click.ClickException, language: Language) -> Text:
+    """What is wrong, the usage line, and where the help is."""
+    ctx = getattr(error, "ctx", None)
+    if ctx is None or isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return describe_usage_error(error)
+    return say(
+        "{what}\n\n{usage}\nСправка: {path} --help",
+        "{what}\n\n{usage}\nHelp: {path} --help",
+        what=describe_usage_error(error),
+        usage=ctx.get_usage(),
+        path=ctx.command_path,
+    )
+
+
+def _choose_config(ctx: click.Context, param: click.Parameter, value: str) -> None:
+    ctx.find_root().obj.config_path = Path(value)
+
+
+def _choose_language(ctx: click.Context, param: click.Parameter, value: Language | None) -> None:
+    ctx.find_root().obj.chosen_language = value
+
+
+# Eager, in this order: the help of any command is already in the language these two decide.
+_OPTIONS = [
+    TextOption(
+        ["--config"],
+        about=say("файл конфигурации (voronka.toml)", "configuration file (voronka.toml)"),
+        default=DEFAULT_CONFIG,
+        metavar="FILE",
+        is_eager=True,
+        expose_value=False,
+        callback=_choose_config,
+    ),
+    TextOption(
+        ["--lang"],
+        about=say("язык (по умолчанию — из конфигурации)", "language (the configuration's by default)"),
+        type=click.Choice(LANGUAGES),
+        is_eager=True,
+        expose_value=False,
+        callback=_choose_language,
+    ),
+]
+
+root = Root(
+    "voronka",
+    about=say(
+        "voronka — воронка продаж по независимым записям: журналу CRM, телефонии, бухгалтерии.",
+        "voronka: the sales funnel from independent records: the CRM's log, telephony, accounting.",
+    ),
+    example=say(
+        "voronka demo\nvoronka kpi 2026-11 --by team",
+        "voronka demo\nvoronka --lang en kpi 2026-11 --by team",
+    ),
+    params=list(_OPTIONS),
+)

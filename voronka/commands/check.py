@@ -1,0 +1,64 @@
+"""`voronka check`: try each source, load nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from base.errors import SourceError
+from base.text import say
+from voronka.app import App
+from voronka.command import argument, command, json_option
+
+if TYPE_CHECKING:
+    from connectors.stream import CheckLine
+    from flows.project import Project, Source
+
+
+@command(
+    "check",
+    details=say(
+        "Адрес, ключи, права на каждый вид записей, часы и пределы — по строке на проверку, "
+        "с советом, что сделать. Ничего не загружает.",
+        "Address, credentials, rights for each kind of records, clock and quota: a line for each, "
+        "with what to do about it. Loads nothing.",
+    ),
+    example="voronka check\nvoronka check amo",
+)
+@argument(
+    "sources", nargs=-1, metavar="[SOURCE…]", about=say("имена источников; без них — все", "sources; all if none")
+)
+@json_option
+def check_command(app: App, sources: tuple[str, ...], as_json: bool) -> int:
+    from flows.steps.sync import choose_sources
+    from voronka.reports.check import lines_document, show_lines
+
+    project = app.project()
+    chosen = choose_sources(project, sources)
+    found: dict[str, list[CheckLine]] = {}
+    page = None if as_json else app.page()
+    for source in chosen:
+        found[source.name] = []
+        for line in _check(app, project, source):
+            found[source.name].append(line)
+        if page is not None:
+            show_lines(page, source, found[source.name], app.redact)
+    if as_json:
+        app.emit({"sources": lines_document(found)})
+    elif not chosen:
+        app.note(say("В конфигурации нет источников.", "The configuration has no sources."))
+    return 1 if any(line.verdict == "failed" for lines in found.values() for line in lines) else 0
+
+
+def _check(app: App, project: Project, source: Source) -> Iterator[CheckLine]:
+    """The connector's findings; what stops it is one more."""
+    from connectors.registry import load_connector
+    from connectors.stream import CheckLine, Runtime
+
+    connector: Any = load_connector(source.type)
+    runtime = Runtime(source=source.name, clock=app.clock, zone=project.company.zone, state_dir=project.state_dir)
+    try:
+        with connector.open(source.settings, runtime) as client:
+            yield from connector.check(client)
+    except SourceError as error:
+        yield CheckLine(subject=say("доступ", "access"), verdict="failed", detail=error.what, remedy=error.remedy)

@@ -1,0 +1,80 @@
+"""`voronka status`: how loading stands."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from base.text import Text, say
+from voronka.app import App
+from voronka.command import command, json_option, option
+from voronka.types import AGE
+
+if TYPE_CHECKING:
+    from flows.project import Project
+    from voronka.reports.status import FileSize
+
+
+@command(
+    "status",
+    details=say(
+        "Последняя загрузка каждого источника, до какого момента данные полны, сколько записей не прочитано, "
+        "размеры файлов и как открыть файл для аналитиков. С --max-age пригодна для мониторинга: "
+        "статус 1, если удачная загрузка старше.",
+        "The last load of each source, until when its data is complete, how many records are unreadable, the files' "
+        "sizes and how to open the analysts' file. With --max-age it serves monitoring: status 1 when the last "
+        "successful load is older.",
+    ),
+    example="voronka status\nvoronka status --max-age 26h",
+)
+@option(
+    "--max-age",
+    type=AGE,
+    metavar="26h",
+    about=say("предельный возраст загрузки: 90m, 26h, 2d", "oldest load allowed: 90m, 26h, 2d"),
+)
+@json_option
+def status_command(app: App, max_age: timedelta | None, as_json: bool) -> int:
+    from voronka.bookkeeping import bookkeeping, read_streams
+    from voronka.reports.status import Status, show_status, stale_streams, status_document
+
+    project = app.project(read_sources=False)
+    now = app.clock.now()
+    with bookkeeping(app) as (connection, origin):
+        streams = read_streams(connection)
+    # A source that is no longer configured can't be fresh.
+    streams = [stream for stream in streams if stream.source in project.company.source_types]
+    status = Status(
+        streams=streams,
+        files=_files(project),
+        origin=origin,
+        now=now,
+        stale=stale_streams(streams, now, max_age) if max_age else (),
+        max_age=max_age,
+    )
+    if as_json:
+        app.emit(status_document(status))
+    else:
+        show_status(app.page(), status)
+    return 1 if status.stale else 0
+
+
+def _files(project: Project) -> list[FileSize]:
+    from voronka.reports.status import PUBLISHED
+
+    return [
+        _file(say("Рабочая база", "Warehouse"), project.warehouse_path),
+        _file(say("Загруженное как есть", "Raw records"), project.raw_path),
+        _file(PUBLISHED, project.publish_path),
+    ]
+
+
+def _file(label: Text, path: Path) -> FileSize:
+    from voronka.reports.status import FileSize
+
+    try:
+        found = path.stat()
+    except OSError:
+        return FileSize(label=label, path=path, size=None, changed_at=None)
+    return FileSize(label=label, path=path, size=found.st_size, changed_at=datetime.fromtimestamp(found.st_mtime, UTC))

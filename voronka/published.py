@@ -1,0 +1,73 @@
+"""The published file as the reading commands open it: read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from base.errors import WarehouseError
+from base.text import say
+from voronka.app import App
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from flows.project import Project
+    from metrics.periods import Period
+
+
+@contextmanager
+def open_published(app: App, *, on_company_clock: bool = False) -> Iterator[tuple[Project, duckdb.DuckDBPyConnection]]:
+    """The configuration and a read-only connection; its clock is UTC's or the company's.
+
+    Raises:
+        WarehouseError: nothing was published, or the file can't be opened.
+    """
+    import duckdb
+
+    project = app.project(read_sources=False)
+    if not project.publish_path.is_file():
+        raise WarehouseError(
+            say("Файла {path} ещё нет.", "There is no {path} yet.", path=project.publish_path),
+            remedy=say(
+                "Загрузите данные (voronka sync), посчитайте (voronka recompute ПЕРИОД) и выполните voronka publish.",
+                "Load (voronka sync), compute (voronka recompute PERIOD), then run voronka publish.",
+            ),
+        )
+    try:
+        connection = duckdb.connect(
+            str(project.publish_path), read_only=True, config={"autoinstall_known_extensions": False}
+        )
+    except duckdb.Error as error:
+        raise WarehouseError(
+            say("Не открыть {path}: {why}", "Can't open {path}: {why}", path=project.publish_path, why=error),
+            remedy=say("Опубликуйте файл заново: voronka publish.", "Publish the file again: voronka publish."),
+        ) from None
+    with connection:
+        zone = project.company.zone.key if on_company_clock else "UTC"
+        connection.execute(f"SET TimeZone = '{zone}'")
+        yield project, connection
+
+
+def read_teams(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, str]:
+    """A person's team at the end of a period (the last one, for who left before)."""
+    rows = connection.execute(
+        """
+        SELECT person_id, arg_max(team, valid_from) FROM core.people
+        WHERE valid_from < ? AND team IS NOT NULL GROUP BY person_id
+        """,
+        [period.ends_on],
+    ).fetchall()
+    return {str(person): str(team) for person, team in rows}
+
+
+def read_pipelines(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
+    """Names of the pipelines by source and id."""
+    rows = connection.execute(
+        """
+        SELECT source, pipeline_id, coalesce(any_value(pipeline_name), pipeline_id) FROM core.pipeline_stages
+        GROUP BY source, pipeline_id ORDER BY source, pipeline_id
+        """
+    ).fetchall()
+    return {(str(source), str(pipeline)): str(name) for source, pipeline, name in rows}

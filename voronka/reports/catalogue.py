@@ -1,0 +1,95 @@
+"""`voronka metrics`: the catalogue as a table, or one metric in full with its SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from base.text import Text, say
+from metrics.catalogue import Metric
+from voronka.reports.kpi import CLASSES
+from voronka.reports.page import Field, Page
+
+CREDITS: dict[str, Text] = {
+    "actor": say("кто разговаривал", "who talked"),
+    "owner_at_event": say("ответственный в момент события", "responsible at the event"),
+    "owner_at_entry": say("ответственный при создании", "responsible at creation"),
+    "owner_at_payment": say("ответственный в момент платежа", "responsible at the payment"),
+    "account_owner": say("ответственный за клиента", "the customer's owner"),
+    "team_of_line": say("команда линии", "the line's team"),
+    "none": say("никто", "nobody"),
+}
+
+
+def show_catalogue(page: Page, metrics: Iterable[Metric]) -> None:
+    titles = (
+        say("Ключ", "Key"),
+        say("Показатель", "Metric"),
+        say("Основание", "Evidence"),
+        say("За кем", "Credit"),
+        say("Нужно", "Requires"),
+    )
+    fields = [Field(page.render(title), is_wide=index in (1, 3, 4)) for index, title in enumerate(titles)]
+    rows = [
+        (
+            metric.key,
+            page.render(metric.label),
+            _word(page, CLASSES, metric.evidence_class),
+            _word(page, CREDITS, metric.credit),
+            ", ".join((*metric.facets, *metric.requires)),
+        )
+        for metric in metrics
+    ]
+    page.table(fields, rows)
+    page.say(say("Подробно: voronka metrics КЛЮЧ", "In full: voronka metrics KEY"))
+
+
+def show_metric(page: Page, metric: Metric) -> None:
+    number = f" · № {metric.number}" if metric.number is not None else ""
+    page.heading(f"{page.render(metric.label)} · {metric.key}{number}")
+    page.say(metric.description)
+    for label, value in (
+        (say("Основание", "Evidence"), _word(page, CLASSES, metric.evidence_class)),
+        (say("Событие", "Event"), metric.event_time),
+        (say("За кем", "Credit"), _word(page, CREDITS, metric.credit)),
+        (say("Единица", "Unit"), metric.unit),
+        (say("Как складывается", "Additivity"), metric.additivity),
+        (say("Для кого", "Entities"), ", ".join(metric.entities)),
+        (say("Данные", "Data"), ", ".join((*metric.facets, *(f"{facet}?" for facet in metric.optional_facets)))),
+        (say("Справочники", "Inputs"), ", ".join(metric.requires)),
+        (say("Правила", "Rules"), ", ".join(metric.rules)),
+    ):
+        if value:
+            page.say(f"  {page.render(label)}: {value}")
+    page.heading(f"SQL: {metric.path}")
+    # Each line as it stands: a query is copied, not read aloud.
+    for line in metric.sql.splitlines():
+        page.say(line)
+
+
+def _word(page: Page, words: dict[str, Text], key: str) -> str:
+    return page.render(words[key]) if key in words else key
+
+
+def metric_document(metric: Metric) -> dict[str, Any]:
+    return {
+        "key": metric.key,
+        "number": metric.number,
+        "label": metric.label,
+        "description": metric.description,
+        "unit": metric.unit,
+        "group": metric.group,
+        "evidence_class": metric.evidence_class,
+        "event_time": metric.event_time,
+        "credit": metric.credit,
+        "additivity": metric.additivity,
+        "entities": metric.entities,
+        "facets": metric.facets,
+        "optional_facets": metric.optional_facets,
+        "requires": metric.requires,
+        "rules": metric.rules,
+        "counts_until": metric.counts_until,
+        "direction": metric.direction,
+        "path": metric.path,
+        "sql": metric.sql,
+    }

@@ -1,0 +1,98 @@
+"""What a step tells while it works: bars on a terminal, a line a stream elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from base.text import Text, say
+from flows.steps.progress import StreamReport
+from voronka.app import App
+from voronka.reports.page import Page
+
+
+class Lines:
+    """A line for every stream that ended: what a log of a night needs."""
+
+    def __init__(self, app: App, page: Page) -> None:
+        self._app = app
+        self._page = page
+
+    def say(self, message: Text) -> None:
+        self._page.say(self._app.redact(message.render(self._page.language)))
+
+    def stream_started(self, source: str, stream: str, label: Text) -> None:
+        return None
+
+    def stream_advanced(self, source: str, stream: str, rows: int) -> None:
+        return None
+
+    def stream_finished(self, report: StreamReport) -> None:
+        self.say(describe_stream(report, self._page))
+
+
+class Bars(Lines):
+    """A line on the terminal for each stream under way; it stays when the stream has ended."""
+
+    def __init__(self, app: App, page: Page, progress: Progress) -> None:
+        super().__init__(app, page)
+        self._progress = progress
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def say(self, message: Text) -> None:
+        self._progress.console.print(self._app.redact(message.render(self._page.language)), markup=False)
+
+    def stream_started(self, source: str, stream: str, label: Text) -> None:
+        title = f"{source} · {label.render(self._page.language)}"
+        self._tasks[source, stream] = self._progress.add_task(title, total=None, count="")
+
+    def stream_advanced(self, source: str, stream: str, rows: int) -> None:
+        task = self._tasks.get((source, stream))
+        if task is not None:
+            self._progress.update(task, count=self._page.numbers.count(rows))
+
+    def stream_finished(self, report: StreamReport) -> None:
+        task = self._tasks.get((report.source, report.stream))
+        if task is not None:
+            mark = "✓" if report.is_ok else "!"
+            self._progress.update(task, total=1, completed=1, count=f"{mark} +{self._page.numbers.count(report.rows)}")
+
+
+def describe_stream(report: StreamReport, page: Page) -> Text:
+    """`amo/leads: новых и изменённых 600, запросов 12, не прочитано 0, 3,2 с`."""
+    count = page.numbers.count
+    line = say(
+        "{source}/{stream}: новых и изменённых {rows}, запросов {requests}, не прочитано {rejected}, {seconds} с",
+        "{source}/{stream}: new and changed {rows}, requests {requests}, unreadable {rejected}, {seconds} s",
+        source=report.source,
+        stream=report.stream,
+        rows=count(report.rows),
+        requests=count(report.requests),
+        rejected=count(report.rejected),
+        seconds=page.numbers.minutes(report.seconds),
+    )
+    if report.error is None:
+        return line
+    return say("{line} — {error}", "{line}: {error}", line=line, error=report.error.what)
+
+
+@contextmanager
+def showing(app: App) -> Iterator[Lines]:
+    """The progress that fits where stderr goes."""
+    page = app.page(to_stderr=True)
+    if not page.is_terminal:
+        yield Lines(app, page)
+        return
+    columns = (
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[count]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr, markup=False), transient=False) as progress:
+        yield Bars(app, page, progress)

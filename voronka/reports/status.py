@@ -1,0 +1,156 @@
+"""`voronka status`: what is loaded, until when, and where the files are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from base.text import Text, say
+from voronka.bookkeeping import Origin, StreamStatus
+from voronka.reports.page import Cell, Field, Page
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSize:
+    label: Text
+    path: Path
+    size: int | None  # None: there is no such file
+    changed_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Everything `status` tells. `stale` are the streams older than `--max-age`."""
+
+    streams: Sequence[StreamStatus]
+    files: Sequence[FileSize]
+    origin: Origin
+    now: datetime
+    stale: Sequence[StreamStatus] = ()
+    max_age: timedelta | None = None
+
+
+def stale_streams(streams: Sequence[StreamStatus], now: datetime, max_age: timedelta) -> list[StreamStatus]:
+    """Streams whose last success is older than `max_age`, or that never succeeded."""
+    return [stream for stream in streams if stream.last_done_at is None or now - stream.last_done_at > max_age]
+
+
+def show_status(page: Page, status: Status) -> None:
+    """The table of streams, what failed, the files, and how to open the analysts' one."""
+    if status.origin.remark is not None:
+        page.say(
+            say(
+                "{remark} Показано по опубликованному файлу {path}.",
+                "{remark} Shown as of the published file {path}.",
+                remark=status.origin.remark,
+                path=status.origin.path,
+            )
+        )
+    _show_streams(page, status)
+    for stream in status.streams:
+        if stream.last_status == "failed" and stream.error:
+            page.say(f"{stream.source}/{stream.stream}: {stream.error}", "red")
+    for stream in status.stale:
+        page.say(
+            say(
+                "{source}/{stream}: последняя удачная загрузка слишком давно: {when}",
+                "{source}/{stream}: the last successful load is too old: {when}",
+                source=stream.source,
+                stream=stream.stream,
+                when=page.numbers.moment(stream.last_done_at),
+            ),
+            "red",
+        )
+    _show_files(page, status)
+
+
+def _show_streams(page: Page, status: Status) -> None:
+    numbers = page.numbers
+    titles = (
+        say("Источник", "Source"),
+        say("Поток", "Stream"),
+        say("Последний запуск", "Last run"),
+        say("Итог", "Result"),
+        say("Загружено", "Loaded"),
+        say("Не прочитано", "Unreadable"),
+        say("Данные полны до", "Complete until"),
+    )
+    right = {4, 5}
+    fields = [Field(page.render(title), "right" if i in right else "left") for i, title in enumerate(titles)]
+    rows = [
+        (
+            stream.source,
+            stream.stream,
+            numbers.moment(stream.last_started_at),
+            _verdict(page, stream),
+            numbers.count(stream.last_rows),
+            Cell(numbers.count(stream.rejects), "yellow" if stream.rejects else ""),
+            numbers.moment(stream.complete_until),
+        )
+        for stream in status.streams
+    ]
+    page.table(fields, rows)
+
+
+def _verdict(page: Page, stream: StreamStatus) -> Cell:
+    words = {
+        "done": Cell(page.render(say("готово", "done")), "green"),
+        "failed": Cell(page.render(say("ошибка", "failed")), "red"),
+        "running": Cell(page.render(say("не закончен", "not finished")), "yellow"),
+    }
+    return words.get(stream.last_status or "", Cell(stream.last_status or "—"))
+
+
+def _show_files(page: Page, status: Status) -> None:
+    numbers = page.numbers
+    page.heading(say("Файлы", "Files"))
+    titles = (say("Что", "What"), say("Размер", "Size"), say("Изменён", "Changed"), say("Где", "Where"))
+    fields = [
+        Field(page.render(title), "right" if i == 1 else "left", is_wide=i == 3) for i, title in enumerate(titles)
+    ]
+    rows = [
+        (page.render(file.label), numbers.size(file.size), numbers.moment(file.changed_at), str(file.path))
+        for file in status.files
+    ]
+    page.table(fields, rows)
+    published = next((file for file in status.files if file.path.suffix and file.label == PUBLISHED), None)
+    if published is None or published.size is None:
+        page.say(say("Файла для аналитиков ещё нет: voronka publish.", "No analysts' file yet: voronka publish."))
+        return
+    page.heading(say("Открыть файл для аналитиков", "To open the analysts' file"))
+    for line in open_snippets(published.path):
+        page.say(line)
+
+
+PUBLISHED = say("Для аналитиков", "For analysts")
+
+
+def open_snippets(path: Path) -> list[str]:
+    """Ways to open the published file, for people to copy."""
+    query = "FROM facts.kpi"
+    return [
+        f'voronka sql "{query}"',
+        f"python -c \"import duckdb; duckdb.connect({str(path)!r}, read_only=True).sql('{query}').show()\"",
+        f"duckdb -readonly {path}",
+    ]
+
+
+def status_document(status: Status) -> dict[str, Any]:
+    return {
+        "streams": [
+            {
+                **{name: getattr(stream, name) for name in stream.__dataclass_fields__},
+                "is_stale": stream in status.stale,
+            }
+            for stream in status.streams
+        ],
+        "files": [
+            {"label": file.label, "path": file.path, "size": file.size, "changed_at": file.changed_at}
+            for file in status.files
+        ],
+        "read_from": status.origin.path,
+        "status": "failed" if status.stale else "done",
+    }

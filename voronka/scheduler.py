@@ -1,0 +1,285 @@
+"""One machine's scheduler: a Prefect server, a work pool with one worker, and the deployments of `prefect.yaml`.
+
+Prefect's own commands run as child processes, so that nothing here imports it. Everything Prefect keeps (its database,
+its logs) lies in one folder, `PREFECT_HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import httpx
+
+from base.clock import Clock, SystemClock
+from base.errors import UsageError, VoronkaError
+from base.text import Text, say
+
+# A cold start takes 10 s on an idle machine and has taken more than a minute on a busy one.
+START_SECONDS = 120.0
+# What a stopping worker may take to let go of a run; a killed one is safe too, a rerun continues.
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.5
+POOL = "voronka"
+CHECKOUT = Path(__file__).parent.parent
+
+
+class SchedulerError(VoronkaError):
+    """Prefect did not start, or stopped; its log says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a scheduler works: `home` is Prefect's folder, `config_path` the voronka.toml its runs read."""
+
+    home: Path
+    config_path: Path
+    port: int = 4200
+    # The checkout, with prefect.yaml and flows/.
+    checkout: Path = CHECKOUT
+    host: str = "127.0.0.1"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def api(self) -> str:
+        return f"{self.url}/api"
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """For every child: this server and no other, whatever Prefect settings the shell has."""
+        kept = {name: value for name, value in inherited.items() if not name.startswith("PREFECT_")}
+        return {
+            **kept,
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+            "PREFECT_CLI_PROMPT": "false",
+            "VORONKA_CONFIG": str(self.config_path),
+        }
+
+
+@dataclass
+class Scheduler:
+    """The running children. Made by `scheduling`."""
+
+    place: Place
+    clock: Clock = field(default_factory=SystemClock)
+    inherited: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    _children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
+
+    def start(self, tell: Callable[[Text], None] = lambda message: None) -> None:
+        """Start everything; on return the deployments are there and the worker asks for work.
+
+        Raises:
+            UsageError: the port is taken.
+            SchedulerError: something did not start within its time; the text ends with its log.
+        """
+        self.place.home.mkdir(parents=True, exist_ok=True)
+        _check_port(self.place)
+        tell(say("Запускаем сервер Prefect…", "Starting the Prefect server…"))
+        self._spawn("server", "server", "start", "--host", self.place.host, "--port", str(self.place.port))
+        self._wait("server", self._is_healthy)
+        tell(say("Создаём расписание из prefect.yaml…", "Making the deployments of prefect.yaml…"))
+        self._make_pool()
+        self._bury_orphans()
+        self._spawn("worker", "worker", "start", "--pool", POOL, "--type", "process", "--name", POOL)
+        self._run("deploy", "--all", "--no-prompt")
+        self._wait("worker", self._has_worker)
+
+    def check(self) -> None:
+        """Raise SchedulerError when a child has ended."""
+        for name, child in self._children:
+            if child.poll() is not None:
+                raise self._failure(name)
+
+    def stop(self) -> None:
+        """Stop the worker, then the server; whoever doesn't listen is killed with all its children."""
+        for _, child in reversed(self._children):
+            _signal(child, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(STOP_SECONDS)
+            # A flow run outlives its worker otherwise, and goes on writing unseen.
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+        self._children.clear()
+
+    def log_path(self, name: str) -> Path:
+        return self.place.home / f"{name}.log"
+
+    # ── children ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _command(self, *arguments: str) -> Sequence[str]:
+        return [sys.executable, "-m", "prefect", *arguments]
+
+    def _spawn(self, name: str, *arguments: str) -> None:
+        with self.log_path(name).open("wb") as log:
+            child = subprocess.Popen(
+                self._command(*arguments),
+                cwd=self.place.checkout,
+                env=self.place.environment(self.inherited),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # A terminal's Ctrl-C reaches us alone, and we stop the children in order.
+                start_new_session=True,
+            )
+        self._children.append((name, child))
+
+    def _run(self, *arguments: str) -> None:
+        """One of Prefect's commands, to its end."""
+        name = arguments[0]
+        with self.log_path(name).open("wb") as log:
+            try:
+                done = subprocess.run(
+                    self._command(*arguments),
+                    cwd=self.place.checkout,
+                    env=self.place.environment(self.inherited),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    timeout=START_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise self._failure(name) from None
+        if done.returncode:
+            raise self._failure(name)
+
+    def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
+        deadline = self.clock.monotonic() + START_SECONDS
+        while not is_ready():
+            self.check()
+            if self.clock.monotonic() > deadline:
+                raise self._failure(name)
+            self.clock.sleep(POLL_SECONDS)
+
+    def _failure(self, name: str) -> SchedulerError:
+        path = self.log_path(name)
+        tail = "\n".join(path.read_text("utf-8", errors="replace").splitlines()[-15:])
+        return SchedulerError(
+            say(
+                "Prefect ({name}) не запустился или остановился:\n{tail}",
+                "Prefect ({name}) did not start, or stopped:\n{tail}",
+                name=name,
+                tail=tail,
+            ),
+            say("Весь журнал: {path}", "The whole log: {path}", path=path),
+        )
+
+    # ── the server's API ────────────────────────────────────────────────────────────────────────────────────────
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """An answer of the server's API; raises httpx.HTTPError."""
+        # Never through a proxy: the server is on this machine.
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            answer = client.request(method, f"{self.place.api}{path}", json=body)
+            answer.raise_for_status()
+            return answer.json() if answer.content else None
+
+    def _is_healthy(self) -> bool:
+        try:
+            return bool(self.request("GET", "/health"))
+        except httpx.HTTPError:
+            return False
+
+    def _has_worker(self) -> bool:
+        workers = self.request("POST", f"/work_pools/{POOL}/workers/filter", {})
+        return any(worker["status"] == "ONLINE" for worker in workers)
+
+    def _make_pool(self) -> None:
+        """One place for all deployments: the warehouse has one writer. The worker adds the template of its jobs."""
+        with suppress(httpx.HTTPStatusError):  # it is there since the first time
+            self.request("POST", "/work_pools/", {"name": POOL, "type": "process"})
+        self.request("PATCH", f"/work_pools/{POOL}", {"concurrency_limit": 1})
+
+    def _bury_orphans(self) -> None:
+        """Runs of a scheduler that was killed are still called running and would hold the pool's one place."""
+        unfinished = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+        crashed = {"state": {"type": "CRASHED", "message": "The scheduler stopped while this ran."}, "force": True}
+        for run in self.request("POST", "/flow_runs/filter", unfinished):
+            self.request("POST", f"/flow_runs/{run['id']}/set_state", crashed)
+
+
+@contextmanager
+def scheduling(place: Place, *, tell: Callable[[Text], None] = lambda message: None) -> Iterator[Scheduler]:
+    """A scheduler that runs until the block ends."""
+    scheduler = Scheduler(place)
+    try:
+        scheduler.start(tell)
+        yield scheduler
+    finally:
+        scheduler.stop()
+
+
+def run_scheduler(place: Place, *, tell: Callable[[Text], None]) -> None:
+    """`voronka serve`: run until Ctrl-C or SIGTERM.
+
+    Raises:
+        UsageError: the port is taken.
+        SchedulerError: Prefect did not start, or stopped by itself.
+    """
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with scheduling(place, tell=tell) as scheduler:
+            tell(
+                say(
+                    "Планировщик работает: {url} · остановить — Ctrl-C",
+                    "The scheduler runs: {url} · Ctrl-C stops it",
+                    url=place.url,
+                )
+            )
+            while True:
+                scheduler.check()
+                scheduler.clock.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        tell(say("Планировщик остановлен.", "The scheduler was stopped."))
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _check_port(place: Place) -> None:
+    with socket.socket() as probe:
+        # As the server itself binds: a port just left may be taken again.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((place.host, place.port))
+        except OSError as error:
+            raise UsageError(
+                say(
+                    "Порт {port} занят: {cause}", "Port {port} is taken: {cause}", port=place.port, cause=error.strerror
+                ),
+                say(
+                    "Возможно, планировщик уже запущен: {url}. Другой порт: voronka serve --port N",
+                    "Perhaps a scheduler already runs: {url}. Another port: voronka serve --port N",
+                    url=place.url,
+                ),
+            ) from error
+
+
+def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    if child.poll() is None:
+        child.send_signal(number)
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,144 @@
+"""What the warehouse remembers about conforming: watermarks, rejects of mapping, copies of landing's bookkeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from base.text import Language
+from connectors.stream import BadRecord
+
+
+class Watermark(NamedTuple):
+    seq: int
+    mapping_version: str
+
+
+@dataclass(frozen=True)
+class MappingReject:
+    """A record that was read but could not be mapped; its raw form stands in the log."""
+
+    record_id: str
+    verdict: BadRecord
+
+
+def read_watermark(connection: duckdb.DuckDBPyConnection, source: str, stream: str) -> Watermark:
+    row = connection.execute(
+        "SELECT seq, mapping_version FROM meta.watermarks WHERE source = ? AND stream = ?", [source, stream]
+    ).fetchone()
+    return Watermark(*row) if row else Watermark(0, "")
+
+
+def last_seq(connection: duckdb.DuckDBPyConnection, source: str, stream: str) -> int:
+    row = connection.execute(
+        "SELECT coalesce(max(seq), 0) FROM landing.raw.records WHERE source = ? AND stream = ?", [source, stream]
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def move_watermark(connection: duckdb.DuckDBPyConnection, source: str, stream: str, seq: int, version: str) -> None:
+    connection.execute("DELETE FROM meta.watermarks WHERE source = ? AND stream = ?", [source, stream])
+    connection.execute("INSERT INTO meta.watermarks VALUES (?, ?, ?, ?)", [source, stream, seq, version])
+
+
+def keep_rejects(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    stream: str,
+    rejects: Sequence[MappingReject],
+    after_seq: int,
+    now: datetime,
+    language: Language,
+) -> None:
+    """Store what could not be mapped, and drop the rejects of records that came again since `after_seq`."""
+    connection.execute(
+        "DELETE FROM meta.rejects WHERE source = $source AND stream = $stream AND phase = 'conform' AND record_id IN"
+        " (SELECT record_id FROM landing.raw.records WHERE source = $source AND stream = $stream AND seq > $seq)",
+        {"source": source, "stream": stream, "seq": after_seq},
+    )
+    latest = {(reject.record_id, reject.verdict.code): reject.verdict for reject in rejects}
+    if not latest:
+        return
+    verdicts = list(latest.values())
+    table = pa.table(
+        {
+            "record_id": [record_id for record_id, _ in latest],
+            "reason": [verdict.code for verdict in verdicts],
+            "message": [verdict.message.render(language) for verdict in verdicts],
+            "path": [verdict.path for verdict in verdicts],
+            "expected": [verdict.expected for verdict in verdicts],
+            "got": [verdict.got for verdict in verdicts],
+        }
+    )
+    connection.register("_rejects", table)
+    connection.execute(
+        "INSERT INTO meta.rejects (source, stream, record_id, reason, message, path, expected, got, phase, seen_at)"
+        " SELECT ?, ?, record_id, reason, message, path, expected, got, 'conform', ? FROM _rejects",
+        [source, stream, now],
+    )
+    connection.unregister("_rejects")
+
+
+def carry_over(connection: duckdb.DuckDBPyConnection, source: str, stream: str) -> None:
+    """Copy the stream's position, completeness, runs and unreadable records beside the core rows they speak of."""
+    for query in _CARRY_OVER:
+        connection.execute(query, {"source": source, "stream": stream})
+
+
+def count_rejected(
+    connection: duckdb.DuckDBPyConnection, run_id: str, source: str, stream: str, rejected: int, error: str | None
+) -> None:
+    """Add what mapping rejected to the run's line; `error` marks the run failed."""
+    connection.execute(
+        "UPDATE meta.sync_runs SET rejected = rejected + ?, error = coalesce(error, ?),"
+        " status = CASE WHEN ?::TEXT IS NULL THEN status ELSE 'failed' END"
+        " WHERE run_id = ? AND source = ? AND stream = ?",
+        [rejected, error, error, run_id, source, stream],
+    )
+
+
+# A run's line is copied while it is news here: later only counting rejects touches it.
+_CARRY_OVER = (
+    """
+    MERGE INTO meta.sync_runs AS t USING (
+        SELECT * FROM landing.raw.runs WHERE source = $source AND stream = $stream
+    ) AS s ON t.run_id = s.run_id AND t.source = s.source AND t.stream = s.stream
+    WHEN MATCHED AND t.finished_at IS NULL AND s.finished_at IS NOT NULL THEN UPDATE SET
+        finished_at = s.finished_at, status = s.status, rows = s.rows, requests = s.requests,
+        rejected = s.rejected, error = s.error
+    WHEN NOT MATCHED THEN INSERT BY NAME *
+    """,
+    """
+    MERGE INTO meta.positions AS t USING (
+        SELECT * FROM landing.raw.positions WHERE source = $source AND stream = $stream
+    ) AS s ON t.source = s.source AND t.stream = s.stream
+    WHEN MATCHED AND t.position IS DISTINCT FROM s.position
+        THEN UPDATE SET position = s.position, updated_at = s.updated_at
+    WHEN NOT MATCHED THEN INSERT BY NAME *
+    """,
+    """
+    MERGE INTO meta.coverage AS t USING (
+        SELECT * FROM landing.raw.coverage WHERE source = $source AND stream = $stream
+    ) AS s ON t.source = s.source AND t.stream = s.stream
+    WHEN MATCHED AND t.complete_until IS DISTINCT FROM s.complete_until
+        THEN UPDATE SET complete_until = s.complete_until, facet = s.facet
+    WHEN NOT MATCHED THEN INSERT BY NAME *
+    """,
+    """
+    DELETE FROM meta.rejects AS t WHERE source = $source AND stream = $stream AND phase = 'land' AND NOT EXISTS (
+        SELECT 1 FROM landing.raw.rejects AS s WHERE s.source = t.source AND s.stream = t.stream
+        AND s.record_id = t.record_id AND s.reason = t.reason AND s.seen_at = t.seen_at)
+    """,
+    """
+    INSERT INTO meta.rejects BY NAME
+    SELECT source, stream, record_id, reason, message, path, expected, got, 'land' AS phase, seen_at
+    FROM landing.raw.rejects AS s WHERE source = $source AND stream = $stream AND NOT EXISTS (
+        SELECT 1 FROM meta.rejects AS t WHERE t.source = s.source AND t.stream = s.stream
+        AND t.record_id = s.record_id AND t.reason = s.reason AND t.phase = 'land')
+    """,
+)

@@ -1,0 +1,197 @@
+"""Conform: map what was landed since the stream's watermark, and merge it into the core.
+
+Idempotent and in landing order. Core rows, the rejects of mapping, the stream's watermark and the copies of
+landing's bookkeeping commit together in the warehouse file; the caller holds the transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from base.clock import Clock
+from base.points import reached
+from base.secrets import Secret
+from base.text import Language, say
+from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, Stream
+from models.arrow import find_relation
+from warehouse import bookkeeping
+from warehouse.merge import Merger
+from warehouse.staging import ORDINAL, Staging
+
+CHUNK_RECORDS = 20_000
+# Settings that only say how to reach a source; a change of any other one changes what its records mean.
+_TRANSPORT_SETTINGS = frozenset({"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path"})
+
+
+@dataclass
+class ConformReport:
+    """What conforming one stream did: raw records read, core rows written, records rejected."""
+
+    read: int = 0
+    written: int = 0
+    rejected: int = 0
+    rejects: list[bookkeeping.MappingReject] = field(default_factory=list)
+
+
+class Conformer:
+    """Conforms streams of one warehouse."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock, language: Language = "ru") -> None:
+        self._connection = connection
+        self._clock = clock
+        self._language: Language = language
+
+    def conform(self, stream: Stream[Any], context: MapContext) -> ConformReport:
+        """Bring a stream's core rows up to its last raw record. Call inside a transaction of the warehouse."""
+        version = mapping_version(context)
+        mark = bookkeeping.read_watermark(self._connection, context.source, stream.name)
+        # What the configuration says about a record's meaning has changed: everything is read again.
+        start = mark.seq if mark.mapping_version == version else 0
+        last = bookkeeping.last_seq(self._connection, context.source, stream.name)
+        report = ConformReport()
+        if last > start:
+            if stream.map is not None:
+                self._conform_records(stream, self._with_dictionaries(stream, context), start, report)
+            bookkeeping.move_watermark(self._connection, context.source, stream.name, last, version)
+        elif mark.mapping_version != version:
+            bookkeeping.move_watermark(self._connection, context.source, stream.name, last, version)
+        bookkeeping.carry_over(self._connection, context.source, stream.name)
+        reached("conform.before_commit")
+        return report
+
+    def _conform_records(self, stream: Stream[Any], context: MapContext, start: int, report: ConformReport) -> None:
+        connection = self._connection
+        staging = Staging(connection)
+        merger = Merger(connection, source=context.source, zone=context.zone.key, now=self._clock.now())
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE _tombstones (record_id TEXT, version BIGINT, {ORDINAL} BIGINT)"
+        )
+        for chunk in self._read_chunks(context.source, stream.name, start):
+            self._map_chunk(stream, context, chunk, staging, report)
+        targets = staging.targets
+        merger.note_first_versions(targets)
+        report.written += sum(merger.merge(staged) for staged in targets)
+        for relation in stream.tombstones:
+            report.written += merger.bury(find_relation(relation), "temp._tombstones")
+        staging.drop()
+        bookkeeping.keep_rejects(
+            connection, context.source, stream.name, report.rejects, start, self._clock.now(), self._language
+        )
+
+    def _read_chunks(self, source: str, stream: str, start: int) -> Iterator[pa.RecordBatch]:
+        # A second cursor of the same database: rows are read while others are staged.
+        reader = self._connection.cursor()
+        result = reader.execute(
+            "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, payload"
+            " FROM landing.raw.records WHERE source = ? AND stream = ? AND seq > ? ORDER BY seq",
+            [source, stream, start],
+        ).to_arrow_reader(CHUNK_RECORDS)
+        try:
+            yield from result
+        finally:
+            reader.close()
+
+    def _map_chunk(
+        self,
+        stream: Stream[Any],
+        context: MapContext,
+        chunk: pa.RecordBatch,
+        staging: Staging,
+        report: ConformReport,
+    ) -> None:
+        assert stream.map is not None
+        rows = Rows()
+        # The payload stays bytes: the typed decoders read them without a detour over text.
+        columns = [column.to_pylist() for column in (*chunk.columns[:4], chunk.column(4).cast(pa.binary()))]
+        versions: list[int] = columns[2]
+        gone: list[int] = []
+        transform = stream.map
+        for ordinal, (record_id, op, version, fetched_at, payload) in enumerate(zip(*columns, strict=True)):
+            if op == "delete":
+                gone.append(ordinal)
+                continue
+            rows.begin(ordinal)
+            try:
+                transform(RawRecord(record_id, payload, version, fetched_at), context, rows)
+            except BadRecord as verdict:
+                report.rejects.append(bookkeeping.MappingReject(record_id, verdict))
+            except msgspec.ValidationError as error:
+                report.rejects.append(bookkeeping.MappingReject(record_id, _wrong_type(error)))
+            except msgspec.DecodeError as error:
+                report.rejects.append(bookkeeping.MappingReject(record_id, _no_json(error)))
+        staging.append(rows, versions, report.read)
+        if gone:
+            self._stage_tombstones([columns[0][o] for o in gone], [versions[o] for o in gone], report.read, gone)
+        report.read += chunk.num_rows
+        report.rejected = len(report.rejects)
+
+    def _stage_tombstones(self, ids: list[str], versions: list[int], first: int, places: list[int]) -> None:
+        table = pa.table(
+            {"record_id": ids, "version": versions, ORDINAL: pa.array([first + p for p in places], pa.int64())}
+        )
+        self._connection.register("_gone", table)
+        self._connection.execute("INSERT INTO temp._tombstones SELECT * FROM _gone")
+        self._connection.unregister("_gone")
+
+    def _with_dictionaries(self, stream: Stream[Any], context: MapContext) -> MapContext:
+        dictionaries: dict[str, Mapping[str, bytes]] = {}
+        for name in stream.needs:
+            found = self._connection.execute(
+                "SELECT record_id, encode(arg_max(payload, seq)) FROM landing.raw.records"
+                " WHERE source = ? AND stream = ? AND op = 'put' GROUP BY record_id ORDER BY record_id",
+                [context.source, name],
+            ).fetchall()
+            dictionaries[name] = dict(found)
+        return replace(context, dictionaries=dictionaries, cache={})
+
+
+def mapping_version(context: MapContext) -> str:
+    """Digest of everything but the payload that decides what a record means."""
+    facts = {
+        "settings": _meaning(context.settings),
+        "zone": context.zone.key,
+        "country": context.country,
+        "currency": context.currency,
+        "own_tax_ids": sorted(context.own_tax_ids),
+    }
+    return sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()[:16]
+
+
+def _meaning(settings: Settings) -> dict[str, Any]:
+    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in _TRANSPORT_SETTINGS and not isinstance(value, Secret)
+    }
+
+
+_VALIDATION = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_EXPECTED = re.compile(r"Expected `(?P<expected>[^`]*)`(?:, got `(?P<got>[^`]*)`)?")
+
+
+def _wrong_type(error: msgspec.ValidationError) -> BadRecord:
+    """msgspec says "Expected `int`, got `str` - at `$.price`"."""
+    found = _VALIDATION.match(str(error))
+    what = found["what"] if found else str(error)
+    path = (found["path"] if found else None) or "$"
+    types = _EXPECTED.search(what)
+    return BadRecord(
+        "wrong_type",
+        say("Поле {path}: {what}", "Field {path}: {what}", path=path, what=what),
+        path=path,
+        expected=types["expected"] if types else "",
+        got=(types["got"] or "") if types else "",
+    )
+
+
+def _no_json(error: msgspec.DecodeError) -> BadRecord:
+    return BadRecord("no_json", say("Запись не читается: {error}", "Not readable: {error}", error=str(error)))

@@ -1,0 +1,120 @@
+"""Opening the two files as one connection: the warehouse, with the raw log attached as `landing`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from base.clock import Clock
+from base.text import Text
+from warehouse.lock import writer_lock
+from warehouse.migrate import ensure_schema
+
+RAW_CATALOG = "landing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Where the two files are, and what the engine may use of the machine."""
+
+    warehouse: Path
+    raw: Path
+    memory_limit: str = "1GB"
+    threads: int = 0  # 0 = as many as the machine has, at most 4
+
+    @property
+    def engine_threads(self) -> int:
+        return self.threads or min(4, os.cpu_count() or 1)
+
+
+@dataclass
+class Warehouse:
+    """The open warehouse. `connection`'s default catalog is the warehouse; raw records are `landing.raw.*`."""
+
+    files: Files
+    connection: duckdb.DuckDBPyConnection
+    clock: Clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what the block did, or nothing of it."""
+        with transaction(self.connection):
+            yield
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # An error inside may already have ended the transaction; then there is nothing to roll back.
+        with _suppress_no_transaction():
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _suppress_no_transaction() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.TransactionException:
+        return
+
+
+@contextmanager
+def open_warehouse(
+    files: Files,
+    *,
+    command: str,
+    clock: Clock,
+    wait_seconds: float = 60.0,
+    on_wait: Callable[[Text], None] = lambda message: None,
+) -> Iterator[Warehouse]:
+    """Take the writer's lock, bring both files to the present schema, and open them.
+
+    Raises:
+        BusyError: another command holds the warehouse.
+        NewerWarehouseError: the files were written by a newer voronka.
+    """
+    files.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    files.raw.parent.mkdir(parents=True, exist_ok=True)
+    with writer_lock(files.warehouse, command=command, clock=clock, wait_seconds=wait_seconds, on_wait=on_wait):
+        ensure_schema(files.raw, "raw", clock)
+        ensure_schema(files.warehouse, "warehouse", clock)
+        connection = connect(files)
+        try:
+            yield Warehouse(files, connection, clock)
+        finally:
+            connection.close()
+
+
+def connect(files: Files) -> duckdb.DuckDBPyConnection:
+    """A connection to both files, session time zone UTC, nothing loaded from outside."""
+    connection = duckdb.connect(
+        str(files.warehouse),
+        config={
+            "memory_limit": files.memory_limit,
+            "threads": files.engine_threads,
+            # At the default 16 MB a first load compresses the same last row group again and again: a third of its CPU.
+            "checkpoint_threshold": "128MB",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"ATTACH {_literal(str(files.raw))} AS {RAW_CATALOG}")
+    return connection
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

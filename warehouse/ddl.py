@@ -1,0 +1,115 @@
+"""The schema as SQL, straight from the models: what a fresh file gets, without Alembic and in a fifth of a second.
+
+Migrations reach the same schema step by step; a test holds the two equal, comments included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import sqlalchemy as sa
+
+from models.revision import revision_table
+
+
+def create_all(
+    connection: duckdb.DuckDBPyConnection,
+    metadata: sa.MetaData,
+    catalog: str | None = None,
+    *,
+    revision: str | None = None,
+    comments: bool = True,
+) -> None:
+    """Create every schema, table and comment of `metadata` in one transaction, in an empty database.
+
+    `catalog` names an attached database; None is the current one. `revision` stamps the file, so that the next
+    command knows its schema. `comments=False` is ten times quicker, for databases nobody reads (tests).
+
+    Raises:
+        duckdb.Error: a table exists already, or a transaction is open; nothing was created.
+    """
+    script = list(schema_statements(metadata, catalog, comments=comments))
+    if revision is not None:
+        table = revision_table(metadata)
+        script.append(f"INSERT INTO {_qualify(catalog, table.schema, table.name)} VALUES ({_literal(revision)})")
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        # One string: DuckDB takes half the time of a call for each statement.
+        connection.execute(";\n".join(script))
+    except duckdb.Error:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def schema_statements(metadata: sa.MetaData, catalog: str | None = None, *, comments: bool = True) -> Iterator[str]:
+    """The statements `create_all` runs, in order; a pure function of the models."""
+    for schema in schema_names(metadata):
+        yield f"CREATE SCHEMA IF NOT EXISTS {_qualify(catalog, schema)}"
+    for table in metadata.sorted_tables:
+        name = _qualify(catalog, table.schema, table.name)
+        yield f"CREATE TABLE {name} ({', '.join(map(_column, table.columns))})"
+        if comments:
+            yield from _comments(name, table.comment, {column.name: column.comment for column in table.columns})
+
+
+def schema_names(metadata: sa.MetaData) -> list[str]:
+    """The schemas the models stand in, sorted."""
+    return sorted({table.schema for table in metadata.tables.values() if table.schema})
+
+
+def _column(column: sa.Column[Any]) -> str:
+    """A column's definition. Keys and constraints are declared in the models and never created."""
+    return f"{_quote(column.name)} {column_type(column.type)}{'' if column.nullable else ' NOT NULL'}"
+
+
+def column_type(kind: sa.types.TypeEngine[Any]) -> str:
+    """DuckDB's name of a model's type.
+
+    Raises:
+        TypeError: the models use a type nobody has decided about.
+    """
+    if isinstance(kind, sa.ARRAY):
+        return f"{column_type(kind.item_type)}[]"
+    if isinstance(kind, sa.TIMESTAMP):
+        return "TIMESTAMP WITH TIME ZONE" if kind.timezone else "TIMESTAMP"
+    # Double is a Numeric to SQLAlchemy: first what is special.
+    if isinstance(kind, sa.Double):
+        return "DOUBLE"
+    if isinstance(kind, sa.Numeric):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    for known, name in _PLAIN_TYPES.items():
+        if isinstance(kind, known):
+            return name
+    raise TypeError(f"no DuckDB type chosen for {kind!r}")
+
+
+_PLAIN_TYPES: dict[type[sa.types.TypeEngine[Any]], str] = {
+    sa.Text: "VARCHAR",
+    sa.Boolean: "BOOLEAN",
+    sa.BigInteger: "BIGINT",
+    sa.Date: "DATE",
+    sa.LargeBinary: "BLOB",
+}
+
+
+def _comments(name: str, comment: str | None, columns: dict[str, str | None]) -> Iterator[str]:
+    if comment:
+        yield f"COMMENT ON TABLE {name} IS {_literal(comment)}"
+    for column, text in columns.items():
+        if text:
+            yield f"COMMENT ON COLUMN {name}.{_quote(column)} IS {_literal(text)}"
+
+
+def _qualify(*parts: str | None) -> str:
+    return ".".join(_quote(part) for part in parts if part is not None)
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,361 @@
+"""Land: raw records, rejects, position and run log of a batch commit together, in the raw file.
+
+The log is append-only. A payload already known as the record's latest is not written again, so an unchanged rerun
+writes nothing. Known payloads are looked up only from the batch's earliest cursor on: an identical payload has the
+same cursor, so nothing older can be it, and a first load in cursor order looks at almost nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from base.clock import Clock
+from base.errors import MassDisappearanceError
+from base.points import reached
+from base.text import Language, say
+from base.times import to_micros
+from connectors.stream import Page, Position, Reject
+from warehouse.database import transaction
+
+HASH_BYTES = 16
+# More than both at once vanishing is not believed without a person (design promise 3).
+DISAPPEARANCE_SHARE = 0.05
+DISAPPEARANCE_COUNT = 20
+
+
+@dataclass
+class Batch:
+    """Pages of one stream waiting for one commit."""
+
+    ids: list[str] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    cursors: list[int] = field(default_factory=list)
+    origins: list[str | None] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    position: Position | None = None
+    size: int = 0  # bytes of payload
+
+    def add(self, page: Page) -> None:
+        self.ids += page.ids
+        self.payloads += page.payloads
+        self.versions += page.versions
+        self.cursors += page.cursors
+        self.origins += page.origins or [None] * len(page.ids)
+        self.deleted += page.deleted
+        self.rejects += page.rejects
+        if page.position is not None:
+            self.position = page.position
+        self.size += sum(map(len, page.payloads))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.ids or self.deleted or self.rejects or self.position is not None)
+
+
+@dataclass(frozen=True)
+class StreamRun:
+    """One stream of one command."""
+
+    run_id: str
+    source: str
+    stream: str
+    facet: str = ""
+
+
+class Landing:
+    """Writes batches of streams into the raw file; used by one thread."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock, language: Language = "ru") -> None:
+        self._connection = connection
+        self._clock = clock
+        self._language: Language = language
+
+    def position(self, source: str, stream: str) -> Position | None:
+        row = self._connection.execute(
+            "SELECT position FROM landing.raw.positions WHERE source = ? AND stream = ?", [source, stream]
+        ).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def begin(self, run: StreamRun) -> None:
+        with transaction(self._connection):
+            self._connection.execute(
+                "INSERT INTO landing.raw.runs (run_id, source, stream, started_at, status, rows, requests, rejected)"
+                " VALUES (?, ?, ?, ?, 'running', 0, 0, 0)",
+                [run.run_id, run.source, run.stream, self._clock.now()],
+            )
+
+    def write(self, run: StreamRun, batch: Batch, *, requests: int) -> int:
+        """Commit a batch with its position and the run's log; gives the number of raw records written."""
+        with transaction(self._connection):
+            reached("land.before_write")
+            written = self._append(run, batch)
+            written += self._append_deleted(run, batch.deleted)
+            rejected = self._keep_rejects(run, batch.rejects)
+            if batch.position is not None:
+                self._move_position(run, batch.position)
+            self._connection.execute(
+                "UPDATE landing.raw.runs SET rows = rows + ?, requests = ?, rejected = rejected + ?"
+                " WHERE run_id = ? AND source = ? AND stream = ?",
+                [written, requests, rejected, run.run_id, run.source, run.stream],
+            )
+            reached("land.before_commit")
+        reached("land.after_commit")
+        return written
+
+    def finish(
+        self,
+        run: StreamRun,
+        *,
+        requests: int,
+        error: str | None = None,
+        complete_until: datetime | None = None,
+    ) -> None:
+        """Close a stream's run; `complete_until` moves the date until which its data is complete."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "UPDATE landing.raw.runs SET finished_at = ?, status = ?, error = ?, requests = ?"
+                " WHERE run_id = ? AND source = ? AND stream = ?",
+                [
+                    self._clock.now(),
+                    "failed" if error else "done",
+                    error,
+                    requests,
+                    run.run_id,
+                    run.source,
+                    run.stream,
+                ],
+            )
+            if complete_until is not None:
+                self._move_coverage(run, complete_until)
+            reached("land.before_finish")
+
+    def forget_healed_files(self, run: StreamRun, since: datetime) -> None:
+        """Drop the rejects of a folder that this run did not see again: the files were mended or removed."""
+        with transaction(self._connection):
+            self._connection.execute(
+                "DELETE FROM landing.raw.rejects WHERE source = ? AND stream = ? AND seen_at < ?",
+                [run.source, run.stream, since],
+            )
+
+    def sweep(self, run: StreamRun, seen: Iterable[str], *, believe: bool = False) -> int:
+        """Write a tombstone for every live record that a whole reading no longer met.
+
+        `believe`: a person has said that a mass disappearance is real.
+
+        Raises:
+            MassDisappearanceError: more than 5 % and 20 records at once; nothing is written.
+        """
+        connection = self._connection
+        _register(connection, "_seen", pa.table({"record_id": pa.array(list(seen), pa.string())}))
+        try:
+            live, gone = _one(
+                connection,
+                "SELECT count(*), list(record_id) FILTER (record_id NOT IN (SELECT record_id FROM _seen)) FROM ("
+                " SELECT record_id, arg_max(op, seq) AS op FROM landing.raw.records"
+                " WHERE source = ? AND stream = ? GROUP BY record_id) WHERE op = 'put'",
+                [run.source, run.stream],
+            )
+        finally:
+            connection.unregister("_seen")
+        missing: list[str] = gone or []
+        many = len(missing) > DISAPPEARANCE_COUNT and len(missing) > live * DISAPPEARANCE_SHARE
+        if many and not believe:
+            raise MassDisappearanceError(
+                say(
+                    "{source}/{stream}: исчезло сразу {gone} из {live} записей: похоже на потерю прав или сбой"
+                    " источника, ничего не помечено удалённым.",
+                    "{source}/{stream}: {gone} of {live} records vanished at once: it looks like lost rights or an"
+                    " outage, nothing was marked deleted.",
+                    source=run.source,
+                    stream=run.stream,
+                    gone=len(missing),
+                    live=live,
+                ),
+                say(
+                    "Проверьте права пользователя (voronka check). Если удаление настоящее: voronka sync --full"
+                    " --accept-deletions.",
+                    "Check the user's rights (voronka check). If they are really deleted: voronka sync --full"
+                    " --accept-deletions.",
+                ),
+            )
+        return self.bury(run, missing)
+
+    def bury(self, run: StreamRun, record_ids: Sequence[str]) -> int:
+        """Write tombstones for records known to be gone."""
+        if not record_ids:
+            return 0
+        with transaction(self._connection):
+            written = self._append_deleted(run, record_ids)
+            self._connection.execute(
+                "UPDATE landing.raw.runs SET rows = rows + ? WHERE run_id = ? AND source = ? AND stream = ?",
+                [written, run.run_id, run.source, run.stream],
+            )
+        return written
+
+    # ── inside a transaction ────────────────────────────────────────────────────────────────────────────────────
+
+    def _append(self, run: StreamRun, batch: Batch) -> int:
+        if not batch.ids:
+            return 0
+        connection = self._connection
+        fetched_at = to_micros(self._clock.now())
+        _register(connection, "_batch", _as_table(batch, fetched_at))
+        try:
+            written = _one(connection, _APPEND, [run.source, run.stream, run.run_id, min(batch.cursors), fetched_at])[0]
+            # What was unreadable before and is readable now is no reject any more.
+            connection.execute(_HEAL, [run.source, run.stream])
+        finally:
+            connection.unregister("_batch")
+        return int(written)
+
+    def _append_deleted(self, run: StreamRun, record_ids: Sequence[str]) -> int:
+        if not record_ids:
+            return 0
+        connection = self._connection
+        _register(connection, "_gone", pa.table({"record_id": pa.array(sorted(set(record_ids)), pa.string())}))
+        try:
+            return int(
+                _one(connection, _BURY, [run.source, run.stream, run.run_id, to_micros(self._clock.now())])[0],
+            )
+        finally:
+            connection.unregister("_gone")
+
+    def _keep_rejects(self, run: StreamRun, rejects: Sequence[Reject]) -> int:
+        if not rejects:
+            return 0
+        now = self._clock.now()
+        # The last word on a record stands for the batch.
+        latest = {(reject.record_id, reject.code): reject for reject in rejects}
+        for reject in latest.values():
+            key = [run.source, run.stream, reject.record_id, reject.code]
+            self._connection.execute(
+                "DELETE FROM landing.raw.rejects WHERE source = ? AND stream = ? AND record_id = ? AND reason = ?", key
+            )
+            self._connection.execute(
+                "INSERT INTO landing.raw.rejects (source, stream, record_id, reason, message, path, expected, got,"
+                " payload, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    *key,
+                    reject.message.render(self._language),
+                    reject.path,
+                    reject.expected,
+                    reject.got,
+                    reject.payload,
+                    now,
+                ],
+            )
+        return len(latest)
+
+    def _move_position(self, run: StreamRun, position: Position) -> None:
+        text = json.dumps(position, ensure_ascii=False, sort_keys=True)
+        self._connection.execute(
+            "MERGE INTO landing.raw.positions AS t USING (SELECT ? AS source, ? AS stream, ? AS position, ? AS moved)"
+            " AS s ON t.source = s.source AND t.stream = s.stream"
+            " WHEN MATCHED AND t.position IS DISTINCT FROM s.position"
+            "  THEN UPDATE SET position = s.position, updated_at = s.moved"
+            " WHEN NOT MATCHED THEN INSERT (source, stream, position, updated_at)"
+            "  VALUES (s.source, s.stream, s.position, s.moved)",
+            [run.source, run.stream, text, self._clock.now()],
+        )
+
+    def _move_coverage(self, run: StreamRun, complete_until: datetime) -> None:
+        self._connection.execute(
+            "MERGE INTO landing.raw.coverage AS t USING (SELECT ? AS source, ? AS stream, ?::TIMESTAMPTZ AS until,"
+            " ? AS facet) AS s ON t.source = s.source AND t.stream = s.stream"
+            " WHEN MATCHED AND t.complete_until IS DISTINCT FROM s.until"
+            "  THEN UPDATE SET complete_until = s.until, facet = s.facet"
+            " WHEN NOT MATCHED THEN INSERT (source, stream, complete_until, facet)"
+            "  VALUES (s.source, s.stream, s.until, s.facet)",
+            [run.source, run.stream, complete_until, run.facet],
+        )
+
+
+_APPEND = """
+INSERT INTO landing.raw.records
+    (seq, source, stream, record_id, op, version, cursor, fetched_at, run_id, origin, payload_hash, payload)
+SELECT
+    (SELECT coalesce(max(seq), 0) FROM landing.raw.records) + row_number() OVER (ORDER BY b.place),
+    $1, $2, b.record_id, 'put', b.version, b.cursor, make_timestamp($5)::TIMESTAMPTZ, $3, b.origin,
+    b.payload_hash, b.payload
+FROM _batch AS b
+LEFT JOIN (
+    SELECT record_id, arg_max(payload_hash, seq) AS payload_hash, arg_max(op, seq) AS op
+    FROM landing.raw.records
+    WHERE source = $1 AND stream = $2 AND cursor >= $4 AND record_id IN (SELECT record_id FROM _batch)
+    GROUP BY record_id
+) AS known ON known.record_id = b.record_id
+WHERE known.record_id IS NULL OR known.op = 'delete' OR known.payload_hash IS DISTINCT FROM b.payload_hash
+"""
+
+_HEAL = """
+DELETE FROM landing.raw.rejects
+WHERE source = $1 AND stream = $2 AND record_id IN (SELECT record_id FROM _batch)
+"""
+
+# A tombstone has the time it was noticed as its version, and no cursor of its own: a later look-up from any cursor
+# must find it, so it takes the record's.
+_BURY = """
+INSERT INTO landing.raw.records
+    (seq, source, stream, record_id, op, version, cursor, fetched_at, run_id)
+SELECT
+    (SELECT coalesce(max(seq), 0) FROM landing.raw.records) + row_number() OVER (ORDER BY g.record_id),
+    $1, $2, g.record_id, 'delete', greatest($4, coalesce(known.version, 0)), coalesce(known.cursor, 0),
+    make_timestamp($4)::TIMESTAMPTZ, $3
+FROM _gone AS g
+LEFT JOIN (
+    SELECT record_id, arg_max(op, seq) AS op, max(version) AS version, max(cursor) AS cursor
+    FROM landing.raw.records
+    WHERE source = $1 AND stream = $2 AND record_id IN (SELECT record_id FROM _gone)
+    GROUP BY record_id
+) AS known ON known.record_id = g.record_id
+WHERE known.op IS DISTINCT FROM 'delete'
+"""
+
+
+def _as_table(batch: Batch, fetched_at: int) -> pa.Table:
+    """The batch as Arrow columns; the same payload twice in a row is one record."""
+    hashes = [blake2b(payload, digest_size=HASH_BYTES).digest() for payload in batch.payloads]
+    keep = range(len(batch.ids))
+    if len(set(batch.ids)) != len(batch.ids):
+        last: dict[str, bytes] = {}
+        kept = []
+        for place, record_id in enumerate(batch.ids):
+            if last.get(record_id) != hashes[place]:
+                kept.append(place)
+            last[record_id] = hashes[place]
+        keep = kept  # type: ignore[assignment]
+    whole = len(keep) == len(batch.ids)
+
+    def pick(values: list[object]) -> list[object]:
+        return values if whole else [values[place] for place in keep]
+
+    return pa.table(
+        {
+            "place": pa.array(keep, pa.int64()),
+            "record_id": pa.array(pick(batch.ids), pa.string()),  # type: ignore[arg-type]
+            "version": pa.array(pick([version or fetched_at for version in batch.versions]), pa.int64()),
+            "cursor": pa.array(pick(batch.cursors), pa.int64()),  # type: ignore[arg-type]
+            "origin": pa.array(pick(batch.origins), pa.string()),  # type: ignore[arg-type]
+            "payload_hash": pa.array(pick(hashes), pa.binary()),  # type: ignore[arg-type]
+            "payload": pa.array(pick(batch.payloads), pa.string()),  # type: ignore[arg-type]
+        }
+    )
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    connection.register(name, table)
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]) -> tuple[Any, ...]:
+    row = connection.execute(query, list(values)).fetchone()
+    return row or (0,)

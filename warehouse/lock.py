@@ -1,0 +1,86 @@
+"""One writer: a lock file beside the warehouse. A second command waits and says for whom."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from base.clock import Clock
+from base.errors import BusyError
+from base.text import Text, say
+
+POLL_SECONDS = 0.2
+
+
+def _ignore(message: Text) -> None:
+    return None
+
+
+@contextmanager
+def writer_lock(
+    warehouse: Path,
+    *,
+    command: str,
+    clock: Clock,
+    wait_seconds: float,
+    on_wait: Callable[[Text], None] = _ignore,
+) -> Iterator[None]:
+    """Hold the warehouse for one command. The kernel frees the lock of a killed process.
+
+    Raises:
+        BusyError: somebody else held it for all of `wait_seconds`.
+    """
+    lock = FileLock(str(warehouse) + ".lock")
+    holder = Path(str(warehouse) + ".holder.json")
+    _acquire(lock, holder, clock, wait_seconds, on_wait)
+    try:
+        facts = {"command": command, "pid": os.getpid(), "since": clock.now().isoformat(timespec="seconds")}
+        holder.write_text(json.dumps(facts), encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _acquire(lock: FileLock, holder: Path, clock: Clock, wait_seconds: float, on_wait: Callable[[Text], None]) -> None:
+    deadline = clock.monotonic() + wait_seconds
+    told = False
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            return
+        except Timeout:
+            whom = _describe(holder)
+        if clock.monotonic() >= deadline:
+            raise BusyError(
+                say("Хранилище занято: {whom}.", "The warehouse is busy: {whom}.", whom=whom),
+                say(
+                    "Дождитесь окончания или дайте больше времени: --wait СЕКУНДЫ.",
+                    "Wait for it to end, or give it longer: --wait SECONDS.",
+                ),
+            )
+        if not told:
+            on_wait(say("Жду: хранилище занято: {whom}.", "Waiting: the warehouse is busy: {whom}.", whom=whom))
+            told = True
+        clock.sleep(POLL_SECONDS)
+
+
+def _describe(holder: Path) -> Text:
+    try:
+        facts = json.loads(holder.read_text(encoding="utf-8"))
+        since = datetime.fromisoformat(facts["since"])
+        return say(
+            "voronka {command}, процесс {pid}, с {since:%H:%M:%S} UTC",
+            "voronka {command}, process {pid}, since {since:%H:%M:%S} UTC",
+            command=facts["command"],
+            pid=facts["pid"],
+            since=since,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return say("другая команда voronka", "another voronka command")

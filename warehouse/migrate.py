@@ -1,0 +1,245 @@
+"""Brings a file to the schema this code needs: creates it, leaves it alone, migrates it, or refuses it.
+
+The everyday case is one SELECT. Alembic is imported only when a file is older.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import duckdb
+import sqlalchemy as sa
+
+from base.clock import Clock
+from base.errors import BusyError, NewerWarehouseError, WarehouseError
+from base.text import say
+from models import RAW, WAREHOUSE
+from models.revision import RAW_REVISION, WAREHOUSE_REVISION, revision_table
+from warehouse.ddl import create_all
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+logger = logging.getLogger(__name__)
+
+Which = Literal["warehouse", "raw"]
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+@dataclass(frozen=True)
+class History:
+    """One file's models, the revision this code needs, and where its migrations lie."""
+
+    name: Which
+    metadata: sa.MetaData
+    head: str
+    versions: Path
+
+
+HISTORIES: dict[Which, History] = {
+    "warehouse": History("warehouse", WAREHOUSE, WAREHOUSE_REVISION, MIGRATIONS / "versions" / "warehouse"),
+    "raw": History("raw", RAW, RAW_REVISION, MIGRATIONS / "versions" / "raw"),
+}
+
+
+def ensure_schema(path: Path, which: Which, clock: Clock) -> None:
+    """Bring the file to this code's schema; on return nobody here holds it open. The caller holds the writer's lock.
+
+    A missing file is created whole or not at all. An older one is copied beside itself
+    (`<stem>.<revision>.<time>.backup.duckdb`), then migrated.
+
+    Raises:
+        NewerWarehouseError: its revision is unknown here: a newer voronka made it. It was not touched.
+        BusyError: another program holds the file.
+        WarehouseError: not a file of ours, or the migration failed; the text names the backup.
+    """
+    ensure_history(path, HISTORIES[which], clock)
+
+
+def ensure_history(path: Path, history: History, clock: Clock) -> None:
+    """`ensure_schema` for any history (tests bring their own)."""
+    if not path.exists():
+        _create(path, history)
+        return
+    with open_file(path) as connection:
+        stored = read_revision(connection, history)
+        if stored is None:
+            _adopt(connection, path, history)
+            return
+    if stored != history.head:
+        _upgrade(path, history, stored, clock)
+
+
+def open_file(path: Path) -> duckdb.DuckDBPyConnection:
+    """A connection whose current database is the file, attached under a name of its own.
+
+    Opened by path it would be called by its stem: with `raw.duckdb`, DuckDB finds `raw.records` ambiguous.
+
+    Raises:
+        BusyError, WarehouseError: held by another program; not a DuckDB file, or damaged.
+    """
+    connection = duckdb.connect()
+    quoted = str(path).replace("'", "''")
+    try:
+        connection.execute(f"ATTACH '{quoted}' AS voronka_file; USE voronka_file")
+        return connection
+    except duckdb.Error as error:
+        connection.close()
+        # DuckDB has one exception for both; the engine's version is pinned, and a test holds the words.
+        if "Could not set lock" in str(error):
+            raise BusyError(
+                say("Файл {path} открыт другой программой.", "Another program holds {path}.", path=path),
+                say("Закройте её и повторите.", "Close it and try again."),
+            ) from error
+        raise WarehouseError(
+            say(
+                "Файл {path} не открывается как база DuckDB: {cause}",
+                "{path} can't be opened as a DuckDB database: {cause}",
+                path=path,
+                cause=error,
+            ),
+            say(
+                "Верните файл из резервной копии или уберите его: будет создан новый.",
+                "Restore it from a backup, or move it away: a new one will be made.",
+            ),
+        ) from error
+
+
+def read_revision(connection: duckdb.DuckDBPyConnection, history: History) -> str | None:
+    """The revision a file is stamped with; None where it has no stamp."""
+    table = revision_table(history.metadata)
+    try:
+        row = connection.execute(f'SELECT version_num FROM "{table.schema}"."{table.name}"').fetchone()
+    except duckdb.CatalogException:
+        return None
+    return str(row[0]) if row else None
+
+
+def _create(path: Path, history: History) -> None:
+    """Make the file under another name first: a kill leaves no half-made file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    for leftover in (fresh, path.with_name(f"{fresh.name}.wal")):
+        leftover.unlink(missing_ok=True)
+    with open_file(fresh) as connection:
+        create_all(connection, history.metadata, revision=history.head)
+    os.replace(fresh, path)
+
+
+def _adopt(connection: duckdb.DuckDBPyConnection, path: Path, history: History) -> None:
+    """An empty database is as good as none; anything else without a stamp is not ours."""
+    if connection.execute("SELECT count(*) FROM duckdb_tables() WHERE NOT internal").fetchone() == (0,):
+        create_all(connection, history.metadata, revision=history.head)
+        return
+    raise WarehouseError(
+        say(
+            "В файле {path} есть таблицы, но он создан не voronka.",
+            "{path} has tables, but voronka didn't make it.",
+            path=path,
+        ),
+        say("Укажите в настройках другой файл.", "Name another file in the configuration."),
+    )
+
+
+def alembic_config(history: History, connection: sa.Connection | None = None) -> Config:
+    """Alembic's configuration, built here: there is no alembic.ini."""
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection, "metadata": history.metadata})
+    config.set_main_option("script_location", _escape(MIGRATIONS))
+    config.set_main_option("version_locations", _escape(history.versions))
+    # Newlines can't be part of the path; the default would split it at spaces.
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("file_template", "%%(slug)s")
+    return config
+
+
+def _escape(path: Path) -> str:
+    return str(path).replace("%", "%%")
+
+
+def migration_engine(path: Path) -> sa.Engine:
+    """An engine for migrations only: one connection at a time, closed when returned."""
+    from duckdb_sqlalchemy import ConnectionWrapper
+
+    import warehouse.dialect  # noqa: F401 - registers the dialect
+
+    return sa.create_engine(
+        "voronka_duckdb://", creator=lambda: ConnectionWrapper(open_file(path)), poolclass=sa.NullPool
+    )
+
+
+def _upgrade(path: Path, history: History, stored: str, clock: Clock) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config(history)).walk_revisions()}
+    if stored not in known:
+        raise _newer(path, stored, history.head)
+    backup = _back_up(path, stored, clock)
+    engine = migration_engine(path)
+    try:
+        with engine.connect() as connection:
+            command.upgrade(alembic_config(history, connection), "head")
+    except (sa.exc.SQLAlchemyError, duckdb.Error, CommandError) as error:
+        raise _failed(path, backup, error) from error
+    finally:
+        engine.dispose()
+    with open_file(path) as raw:
+        raw.execute("CHECKPOINT")
+    logger.info("migrated file=%s from=%s to=%s backup=%s", path, stored, history.head, backup)
+
+
+def _back_up(path: Path, stored: str, clock: Clock) -> Path:
+    """Copy the file beside itself. It is checkpointed: nothing of it is left in a write-ahead log."""
+    with open_file(path) as connection:
+        connection.execute("CHECKPOINT")
+    backup = path.with_name(f"{path.stem}.{stored}.{clock.now():%Y%m%dT%H%M%SZ}.backup.duckdb")
+    part = backup.with_name(f"{backup.name}.part")
+    try:
+        shutil.copyfile(path, part)
+        with part.open("rb") as copied:
+            os.fsync(copied.fileno())
+        os.replace(part, backup)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise WarehouseError(
+            say(
+                "Нельзя сделать копию {path} перед обновлением: {cause}",
+                "{path} can't be copied before it is migrated: {cause}",
+                path=path,
+                cause=error,
+            ),
+            say("Освободите место на диске и повторите.", "Free some disk space and try again."),
+        ) from error
+    return backup
+
+
+def _newer(path: Path, stored: str, head: str) -> NewerWarehouseError:
+    return NewerWarehouseError(
+        say(
+            "Файл {path} создан более новой версией voronka (схема {stored}, эта версия знает {head}).",
+            "{path} was made by a newer voronka (schema {stored}; this one knows {head}).",
+            path=path,
+            stored=stored,
+            head=head,
+        ),
+        say("Обновите voronka: git pull, затем make.", "Update voronka: git pull, then make."),
+    )
+
+
+def _failed(path: Path, backup: Path, error: Exception) -> WarehouseError:
+    return WarehouseError(
+        say("Обновление {path} не удалось: {cause}", "Migrating {path} failed: {cause}", path=path, cause=error),
+        say(
+            "Данные не потеряны: копия до обновления лежит в {backup}. Сообщите об ошибке разработчикам.",
+            "Nothing is lost: the copy made before is {backup}. Please report this.",
+            backup=backup,
+        ),
+    )
