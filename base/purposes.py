@@ -61,20 +61,20 @@ def parse_purpose(text: str) -> Purpose:
     """Read a purpose text; never fails, what isn't recognised is left out."""
     cleaned = _clean(text)
     invoices, taken = _find_invoices(cleaned)
-    is_acquiring = ACQUIRING.search(cleaned) is not None
-    prepaid = PREPAID.search(cleaned)
-    customer = CUSTOMER.search(cleaned)
+    is_acquiring = _ACQUIRING.search(cleaned) is not None
+    prepaid = _PREPAID.search(cleaned)
+    customer = _CUSTOMER.search(cleaned)
     return Purpose(
         invoices=invoices,
         contract=_find_contract(cleaned, taken),
-        order=_first_number(ORDER, cleaned),
+        order=_first_number(_ORDER, cleaned),
         payment_order=_find_payment_order(cleaned),
         vat=_find_vat(cleaned),
-        is_refund=REFUND.match(cleaned) is not None,
+        is_refund=_REFUND.match(cleaned) is not None,
         percent_prepaid=Decimal(prepaid["before"] or prepaid["after"]) if prepaid else None,
         customer_tax_id=customer["tax_id"] if customer else None,
-        gross=_find_amount(GROSS, cleaned) if is_acquiring else None,
-        fee=_find_amount(FEE, cleaned) if is_acquiring else None,
+        gross=_find_amount(_GROSS, cleaned) if is_acquiring else None,
+        fee=_find_amount(_FEE, cleaned) if is_acquiring else None,
     )
 
 
@@ -136,38 +136,38 @@ _ELEMENT = _compile(
 _SEPARATOR = _compile(r"\s?(?:г(?:ода|\.)?(?![а-я]))?\s?(?:[,;&]|и(?![а-я]))\s?(?:(?:сч\.|счет[а-я]*)\s?)?")
 _PLURALS = frozenset({"счетам", "счетов", "счеты", "счетах", "счетами"})
 
-CONTRACT = _compile(
+_CONTRACT = _compile(
     r"(?<![\w-])(?:по|за|согласно)?(?:договор(?:у|а|ом|е|ам|ов|ы)?(?![а-я])|дог\.?(?![а-я])|д-р(?:у|а)?(?![а-я])"
     r"|контракт(?:у|а|ом|е)?(?![а-я])|соглашени(?:ю|я|е|ем)(?![а-я]))"
     rf"(?:(?:\s?[а-я.-]+){{1,4}}?\s?(?=№|n\s?\d))?\s?{_SIGN}(?P<number>{_NUMBER})"
 )
-ORDER = _compile(
+_ORDER = _compile(
     rf"(?<![\w-])(?:по|за)?заказ(?:а|у|ом|е)?(?![а-я])(?:\s(?:клиента|покупателя))?\s?{_SIGN}(?P<number>{_NUMBER})"
 )
-PAYMENT_ORDER = _compile(
+_PAYMENT_ORDER = _compile(
     r"(?<![\w/])(?:по)?(?:п/п|п\.\s?п\.|пп(?![а-я])|плат[а-я]*\.?\s?пор[а-я]*\.?)"
     rf"\s?{_SIGN}(?P<number>{_NUMBER})(?:\s?(?:от\.?\s?)?{_DATE})?"
 )
-REFUND = _compile(r"\W*(?:частичн[а-я]+\s?)?возвр(?:ат(?!н)|\.)")
-PREPAID = _compile(
+_REFUND = _compile(r"\W*(?:частичн[а-я]+\s?)?возвр(?:ат(?!н)|\.)")
+_PREPAID = _compile(
     r"(?:предоплат|аванс)[а-я]*\s?(?:в размере\s?)?(?P<before>\d{1,3})\s?%|(?P<after>\d{1,3})\s?%\s?(?:предоплат|аванс)"
 )
-CUSTOMER = _compile(r"(?<![а-я])за\s.{2,120}?\bинн\s?:?\s?(?P<tax_id>\d{12}|\d{10})(?!\d)")
-ACQUIRING = _compile(
+_CUSTOMER = _compile(r"(?<![а-я])за\s.{2,120}?\bинн\s?:?\s?(?P<tax_id>\d{12}|\d{10})(?!\d)")
+_ACQUIRING = _compile(
     r"эквайринг|операци[а-я]+\s(?:с|по)\s.{0,40}?карт|терминал|возмещени[а-я]+\s.{0,30}?карт|(?<![а-я])сбп(?![а-я])"
 )
-GROSS = _compile(
+_GROSS = _compile(
     rf"(?:сумма\s(?:операци[а-я]+|покупок|оборота)|оборот[а-я]*|общая\sсумма)\s?[:=-]?\s?(?P<amount>{_AMOUNT})"
 )
-FEE = _compile(rf"комисси[а-я]*(?:\sбанка)?\s?[:=-]?\s?(?P<amount>{_AMOUNT})")
-VAT = _compile(
+_FEE = _compile(rf"комисси[а-я]*(?:\sбанка)?\s?[:=-]?\s?(?P<amount>{_AMOUNT})")
+_VAT = _compile(
     r"ндс(?:\s?по\s?ставке)?\s?(?:"
     rf"[(\[]?\s?(?P<rate>\d{{1,2}})(?:/1\d\d)?\s?%\s?[)\]]?\s?[-–—:=,.]*\s?(?:сумма\s)?(?P<amount>{_AMOUNT}(?!\s?%))?"
     # Without a rate in front an amount has kopecks or three digits, else it is a rate that lost its sign.
     rf"|[-–—:=,.]*\s?(?P<bare>(?=[\d ']{{3}}|\d+[.,=-]\d){_AMOUNT})(?!\s?%)"
     r"(?:\s?р(?:уб)?\.?)?(?:\s?\(?(?P<rate_after>\d{1,2})\s?%)?)"
 )
-NO_VAT = _compile(
+_NO_VAT = _compile(
     r"без\s?(?:учета\s?)?(?:налога\s?)?\(?\s?ндс|ндс\s?(?:не\s?(?:обл|предусм|начисл|взим)|нет)|не\s?обл[а-я]*\.?\s?(?:ндс|налогом)"
 )
 
@@ -270,7 +270,7 @@ def _full_year(year: str) -> int:
 
 def _find_contract(text: str, taken: list[tuple[int, int]]) -> str | None:
     """The first contract number that isn't part of an invoice (`счет-договор № 5` is an invoice)."""
-    for match in CONTRACT.finditer(text):
+    for match in _CONTRACT.finditer(text):
         if not any(start <= match.start() < end for start, end in taken) and _is_number(match["number"], True):
             return None if _may_be_cut(match.end("number"), text) else match["number"]
     return None
@@ -282,7 +282,7 @@ def _first_number(pattern: re.Pattern[str], text: str) -> str | None:
 
 
 def _find_payment_order(text: str) -> DocumentNumber | None:
-    match = PAYMENT_ORDER.search(text)
+    match = _PAYMENT_ORDER.search(text)
     if match is None or _may_be_cut(match.end("number"), text):
         return None
     return DocumentNumber(match["number"], _read_date(match, text) if _has_date(match) else None)
@@ -295,7 +295,7 @@ def _find_amount(pattern: re.Pattern[str], text: str) -> Decimal | None:
 
 def _find_vat(text: str) -> tuple[VatPart, ...] | None:
     parts: list[VatPart] = []
-    for match in VAT.finditer(text):
+    for match in _VAT.finditer(text):
         rate, amount = match["rate"] or match["rate_after"], match["amount"] or match["bare"]
         is_whole = amount is not None and not _may_be_cut(match.end("amount" if match["amount"] else "bare"), text)
         part = VatPart(Decimal(rate) if rate else None, parse_money(amount) if is_whole else None)
@@ -303,4 +303,4 @@ def _find_vat(text: str) -> tuple[VatPart, ...] | None:
             parts.append(part)
     if parts:
         return tuple(parts)
-    return () if NO_VAT.search(text) else None
+    return () if _NO_VAT.search(text) else None

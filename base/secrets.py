@@ -38,7 +38,12 @@ class Redactor:
     """Replaces known secret values in a text. Short values would hit innocent text: they are left out."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        values = {secret.reveal() for secret in secrets}
+        self._values: list[str] = []
+        self.learn(*secrets)
+
+    def learn(self, *secrets: Secret) -> None:
+        """Know more secrets from now on: tokens that were only just issued."""
+        values = {*self._values, *(secret.reveal() for secret in secrets)}
         # Longest first, so that a secret containing another one goes as a whole.
         self._values = sorted((value for value in values if len(value) >= 6), key=len, reverse=True)
 

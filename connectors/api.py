@@ -7,6 +7,7 @@ place decides whether an answer is fatal or worth a repetition: the error's `ret
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -249,9 +250,9 @@ class Api:
     def _wait(self, retry_state: tenacity.RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
         first = self._dialect.first_budget_wait if isinstance(error, BudgetError) else self._dialect.first_wait
-        seconds: float = tenacity.wait_exponential_jitter(
-            initial=first, max=self._dialect.longest_wait, exp_base=2, jitter=first
-        )(retry_state)
+        # Twice as long each time, with jitter; by hand, for tenacity renamed its parameter between 9.1 and 9.2.
+        seconds: float = first * 2 ** (retry_state.attempt_number - 1) + random.uniform(0, first)
+        seconds = min(seconds, self._dialect.longest_wait)
         stated = error.retry_after if isinstance(error, SourceError) else None
         if stated is not None:
             seconds = min(max(stated, 0.0), self._dialect.longest_wait)

@@ -14,6 +14,7 @@ MODULES = {
     "amocrm": "connectors.amocrm.streams",
     "mango": "connectors.mango.streams",
     "onec": "connectors.onec.streams",
+    "zadarma": "connectors.zadarma.streams",
 }
 
 

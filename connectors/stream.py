@@ -7,6 +7,7 @@ them, and conforming gives each stored payload to `Stream.map`, a pure function 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -114,18 +115,12 @@ class Request:
     window: bool = False
 
 
-class Client:
-    """Base of the clients: what the engine asks of each. `close` releases connections."""
+class Client(ABC):
+    """What the engine asks of every client."""
 
+    @abstractmethod
     def now(self) -> datetime:
         """The vendor's clock (UTC), the upper bound of a run."""
-        raise NotImplementedError
-
-    def account_url(self, kind: str, record_id: str) -> str | None:
-        return None
-
-    def close(self) -> None:
-        return None
 
 
 # ── mapping ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -31,6 +31,7 @@ Fault = Literal[
     "gateway_timeout",
     "too_many",
     "too_many_stated",
+    "unavailable_stated",
     "forbidden_html",
     "reset",
     "truncated",
@@ -150,13 +151,12 @@ class SimulatedServer:
     def answer(self, request: HttpRequest) -> HttpResponse:
         """One request through latency, faults and the handler, with the `Date` header put on."""
         self.requests.append(str(request))
-        self.clock.sleep(self._latency)
         fault = self._faults(request) if self._faults else None
-        if fault == "slow":
-            self.clock.sleep(SLOW_SECONDS)
         response = _faulty(fault) if fault else None
         if response is None:
             response = self._handler(request)
+        # After the handler: a rate limit counts arrivals, and a slow answer is made from what was there on arrival.
+        self.clock.sleep(self._latency + (SLOW_SECONDS if fault == "slow" else 0.0))
         if fault == "truncated":
             response = replace(response, broken="truncated")
         if fault == "damaged":
@@ -214,6 +214,8 @@ def _faulty(fault: Fault) -> HttpResponse | None:
         return html_response(429, "429 Too Many Requests")
     if fault == "too_many_stated":
         return replace(html_response(429, "429 Too Many Requests"), headers={"Retry-After": "2"})
+    if fault == "unavailable_stated":
+        return replace(html_response(503, "503 Service Temporarily Unavailable"), headers={"Retry-After": "2"})
     if fault == "reset":
         return HttpResponse(broken="reset")
     return None

@@ -33,7 +33,7 @@ class PaymentMaker:
         if self._dice.random() < 0.65:
             first = (amount * self._dice.randint(3, 5) / 10).quantize(CENT)
             parts = [first, amount - first]
-            if self._dice.random() < 0.3:
+            if first * 2 < amount and self._dice.random() < 0.4:
                 parts = [first, first, amount - first - first]
         for place, part in enumerate(parts):
             self._receive(deal, day, part, place)

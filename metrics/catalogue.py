@@ -27,7 +27,7 @@ class Metric:
     """A metric as its file declares it."""
 
     key: str
-    number: int | None  # its number in metrics.md; None for the company's own
+    number: int | None  # its number in metrics.md, shared by the forms of one; None for the company's own
     label: Text
     description: Text
     unit: str
@@ -99,12 +99,6 @@ class Catalogue:
     def bases(self) -> dict[str, Metric]:
         """One metric for each basis, as the basis' declaration."""
         return {metric.basis: metric for metric in self}
-
-    @property
-    def digest(self) -> str:
-        """Changes with any metric's query or declaration."""
-        material = [(metric.key, metric.sql, metric.basis, metric.entities, metric.evidence_class) for metric in self]
-        return hashlib.sha256(json.dumps(material).encode()).hexdigest()[:16]
 
 
 def load_catalogue(own: Path | None = None) -> Catalogue:

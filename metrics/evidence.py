@@ -14,6 +14,7 @@ with the rule's name in `excluded_by`, so that `explain` can say why. Records at
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 
@@ -66,7 +67,7 @@ VIEW_COLUMNS = {
 VIEW_COMMENT = "One record's part in a fact, counted or left out; computed when read, for the periods of calc.periods."
 
 _STEPS = """
-stage_map AS MATERIALIZED (
+stage_map AS NOT MATERIALIZED (
     SELECT p.period, p.covered, s.source, s.pipeline_id, s.stage_id, s.position, s.kind
     FROM periods AS p
     JOIN core.stages AS s ON s.valid_from < p.ends_on
@@ -74,14 +75,14 @@ stage_map AS MATERIALIZED (
         PARTITION BY p.period, s.source, s.pipeline_id, s.stage_id ORDER BY s.valid_from DESC
     ) = 1
 ),
-stage_order AS MATERIALIZED (
+stage_order AS NOT MATERIALIZED (
     SELECT period, source, pipeline_id, stage_id, position::DOUBLE AS position, kind
     FROM stage_map WHERE kind NOT IN ('lost', 'service')
     UNION ALL
     SELECT DISTINCT period, source, pipeline_id, 'paid', 'infinity'::DOUBLE, 'paid'
     FROM stage_map WHERE list_contains(covered, 'money')
 ),
-stage_pairs AS MATERIALIZED (
+stage_pairs AS NOT MATERIALIZED (
     SELECT
         f.period, f.source, f.pipeline_id, f.stage_id AS from_stage, t.stage_id AS to_stage,
         f.kind = 'base' AND t.kind = 'paid'
@@ -191,7 +192,9 @@ def create_views(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) ->
     Raises:
         ConfigError: a metric's body does not fit the warehouse.
     """
-    comment = f"{VIEW_COMMENT} Catalogue {catalogue.digest}."
+    query = _view(catalogue)
+    # The digest tells a view of another catalogue, or of another program, from this one.
+    comment = f"{VIEW_COMMENT} Catalogue {hashlib.sha256(query.encode()).hexdigest()[:16]}."
     stored = connection.execute(
         "SELECT comment FROM duckdb_views() "
         "WHERE database_name = current_database() AND schema_name = 'facts' AND view_name = 'kpi_evidence'"
@@ -199,7 +202,7 @@ def create_views(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) ->
     if stored is not None and stored[0] == comment:
         return False
     check_bodies(connection, catalogue)
-    connection.execute(f"CREATE OR REPLACE VIEW {VIEW} AS {_view(catalogue)}")
+    connection.execute(f"CREATE OR REPLACE VIEW {VIEW} AS {query}")
     connection.execute(f"COMMENT ON VIEW {VIEW} IS {literal(comment)}")
     for column, words in VIEW_COLUMNS.items():
         connection.execute(f"COMMENT ON COLUMN {VIEW}.{column} IS {literal(words)}")

@@ -79,6 +79,58 @@ WHERE excluded_by IS NULL
 GROUP BY GROUPING SETS ({sets})"""
 
 
+# Sums and zero rows, with names and what they were computed with, in the columns of `facts.kpi`.
+_KPI_ROWS = f"""
+INSERT INTO {KPI} BY NAME
+WITH declared (metric, unit, currency, class_rank, additivity, as_of, rule_version, entities, is_whole)
+    AS ({{declared}}),
+in_force AS (
+    SELECT person_id, team FROM core.people
+    WHERE valid_from < $ends_on AND coalesce(valid_to >= $starts_on, TRUE)
+),
+roster AS (
+    SELECT 'company' AS entity_type, 'company' AS entity_id
+    UNION SELECT 'team', team FROM in_force WHERE team IS NOT NULL
+    UNION SELECT 'manager', person_id FROM in_force
+),
+nobody AS (
+    -- Who was there and has no record: a zero, or a ratio without a base.
+    SELECT d.metric, r.entity_type, r.entity_id, d.additivity
+    FROM declared AS d JOIN roster AS r ON list_contains(d.entities, r.entity_type)
+    WHERE d.is_whole AND NOT EXISTS (
+        SELECT 1 FROM {_SUMS} AS s
+        WHERE s.metric = d.metric AND s.variant = '' AND s.pipeline = ''
+            AND s.entity_type = r.entity_type AND s.entity_id = r.entity_id
+    )
+),
+sums AS (
+    FROM {_SUMS}
+    UNION ALL
+    SELECT metric, '', '', entity_type, entity_id,
+        CASE WHEN additivity <> 'distribution' THEN 0 END,
+        CASE WHEN additivity IN ('ratio', 'distribution') THEN 0 END,
+        CASE WHEN additivity NOT IN ('ratio', 'distribution') THEN 0 END,
+        NULL, NULL
+    FROM nobody
+),
+names AS (SELECT person_id, arg_max(name, valid_from) AS name FROM core.people GROUP BY person_id)
+SELECT
+    $period AS period, s.metric, s.variant, s.pipeline, s.entity_type, s.entity_id,
+    CASE
+        WHEN s.entity_type = 'company' THEN $company
+        WHEN s.entity_id = 'unassigned' THEN $unassigned
+        ELSE coalesce(n.name, s.entity_id)
+    END AS entity_name,
+    s.num, s.den, s.value, d.unit, d.currency,
+    ['hard', 'logged', 'input', 'declared'][greatest(d.class_rank, s.class_rank) + 1] AS evidence_class,
+    d.additivity, d.as_of, d.rule_version, $input_version AS input_version,
+    ['log', 'load_interval', 'current_owner'][s.precision_rank + 1] AS credit_precision
+FROM sums AS s
+JOIN declared AS d ON d.metric = s.metric
+LEFT JOIN names AS n ON s.entity_type = 'manager' AND n.person_id = s.entity_id
+"""
+
+
 def _stage_kpi(
     connection: duckdb.DuckDBPyConnection,
     company: Company,
@@ -86,63 +138,12 @@ def _stage_kpi(
     availability: Availability,
     input_version: str,
 ) -> None:
-    """Sums and zero rows, with names and what they were computed with, in the columns of `facts.kpi`."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {KPI} AS FROM facts.kpi LIMIT 0")
-    if not present:
-        return
+    """Fill `KPI`, an empty table in the columns of `facts.kpi`; `present` is not empty."""
     declared = values([_declared(metric, company, availability.bounds[metric.basis]) for metric in present])
     period = next(iter(availability.bounds.values())).period
     words = ("Компания", "Не назначено") if company.language == "ru" else ("Company", "Unassigned")
     connection.execute(
-        f"""
-        INSERT INTO {KPI} BY NAME
-        WITH declared (metric, unit, currency, class_rank, additivity, as_of, rule_version, entities, is_whole)
-            AS ({declared}),
-        in_force AS (
-            SELECT person_id, team FROM core.people
-            WHERE valid_from < $ends_on AND coalesce(valid_to >= $starts_on, TRUE)
-        ),
-        roster AS (
-            SELECT 'company' AS entity_type, 'company' AS entity_id
-            UNION SELECT 'team', team FROM in_force WHERE team IS NOT NULL
-            UNION SELECT 'manager', person_id FROM in_force
-        ),
-        nobody AS (
-            -- Who was there and has no record: a zero, or a ratio without a base.
-            SELECT d.metric, r.entity_type, r.entity_id, d.additivity
-            FROM declared AS d JOIN roster AS r ON list_contains(d.entities, r.entity_type)
-            WHERE d.is_whole AND NOT EXISTS (
-                SELECT 1 FROM {_SUMS} AS s
-                WHERE s.metric = d.metric AND s.variant = '' AND s.pipeline = ''
-                    AND s.entity_type = r.entity_type AND s.entity_id = r.entity_id
-            )
-        ),
-        sums AS (
-            FROM {_SUMS}
-            UNION ALL
-            SELECT metric, '', '', entity_type, entity_id,
-                CASE WHEN additivity <> 'distribution' THEN 0 END,
-                CASE WHEN additivity IN ('ratio', 'distribution') THEN 0 END,
-                CASE WHEN additivity NOT IN ('ratio', 'distribution') THEN 0 END,
-                NULL, NULL
-            FROM nobody
-        ),
-        names AS (SELECT person_id, arg_max(name, valid_from) AS name FROM core.people GROUP BY person_id)
-        SELECT
-            $period AS period, s.metric, s.variant, s.pipeline, s.entity_type, s.entity_id,
-            CASE
-                WHEN s.entity_type = 'company' THEN $company
-                WHEN s.entity_id = 'unassigned' THEN $unassigned
-                ELSE coalesce(n.name, s.entity_id)
-            END AS entity_name,
-            s.num, s.den, s.value, d.unit, d.currency,
-            ['hard', 'logged', 'input', 'declared'][greatest(d.class_rank, s.class_rank) + 1] AS evidence_class,
-            d.additivity, d.as_of, d.rule_version, $input_version AS input_version,
-            ['log', 'load_interval', 'current_owner'][s.precision_rank + 1] AS credit_precision
-        FROM sums AS s
-        JOIN declared AS d ON d.metric = s.metric
-        LEFT JOIN names AS n ON s.entity_type = 'manager' AND n.person_id = s.entity_id
-        """,
+        _KPI_ROWS.format(declared=declared),
         {
             "period": period.name,
             "starts_on": period.starts_on,

@@ -23,6 +23,8 @@ REASONS: dict[str, Text] = {
     "not_an_attempt": say("не исходящая внешняя попытка", "not an outbound external attempt"),
     "not_answered": say("разговора не было", "nobody talked"),
     "too_short": say("разговор не длиннее порога", "the talk is not longer than the threshold"),
+    "hidden_number": say("номер скрыт", "the number is hidden"),
+    "pending": say("срок ещё не вышел", "its time is not over yet"),
     "later_outcome": say(
         "у сделки есть более позднее завершение в этом периоде", "the deal ended again later in the period"
     ),

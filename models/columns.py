@@ -15,14 +15,22 @@ WAREHOUSE = sa.MetaData()
 RAW = sa.MetaData()
 
 Column = sa.Column[Any]
+# Where a column keeps the name of its compression (`Column.info`).
+COMPRESSION = "compression"
 
 
 def _column(name: str, kind: Any, comment: str, key: bool, required: bool) -> Column:
     return sa.Column(name, kind, primary_key=key, nullable=not (key or required), autoincrement=False, comment=comment)
 
 
-def text(name: str, comment: str, *, key: bool = False, required: bool = False) -> Column:
-    return _column(name, sa.Text(), comment, key, required)
+def text(
+    name: str, comment: str, *, key: bool = False, required: bool = False, compression: str | None = None
+) -> Column:
+    """`compression`: DuckDB's method for long texts of one kind; None lets it try them all and choose."""
+    column = _column(name, sa.Text(), comment, key, required)
+    if compression:
+        column.info[COMPRESSION] = compression
+    return column
 
 
 def texts(name: str, comment: str) -> Column:

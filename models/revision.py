@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from models.columns import RAW, relation, text
 
-WAREHOUSE_REVISION = "a71761838507"
+WAREHOUSE_REVISION = "ead98c7721ab"
 RAW_REVISION = "595a280addcc"
 
 _COMMENT = "Which schema this file has: one row."

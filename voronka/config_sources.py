@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -103,6 +104,8 @@ class SourceReader:
                 self.values.problem(place, say("пустой путь", "an empty path"))
             resolved = absolute(self.root, Path(converted))
             return str(resolved) if holds(kind, str) else resolved
+        if place[-1] == "timezone" and isinstance(converted, str) and not _is_zone(converted):
+            self.values.bad(place, table, say('нужен пояс вида "Europe/Moscow"', 'a zone such as "Europe/Moscow"'))
         if place[-1] == "requests_per_second" and converted is not None and converted <= 0:
             self.values.bad(place, table, say("нужно число больше нуля", "a number above zero is needed"))
         return converted
@@ -128,6 +131,14 @@ class SourceReader:
             wanted = say("нужна дата ГГГГ-ММ-ДД", "a date YYYY-MM-DD is needed")
             self.values.bad((*place, "start"), {"start": text}, wanted)
             return None
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _dated(value: Any) -> Any:

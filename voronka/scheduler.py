@@ -24,8 +24,6 @@ from base.clock import Clock, SystemClock
 from base.errors import UsageError, VoronkaError
 from base.text import Text, say
 
-# A cold start takes 10 s on an idle machine and has taken more than a minute on a busy one.
-START_SECONDS = 120.0
 # What a stopping worker may take to let go of a run; a killed one is safe too, a rerun continues.
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
@@ -47,6 +45,8 @@ class Place:
     # The checkout, with prefect.yaml and flows/.
     checkout: Path = CHECKOUT
     host: str = "127.0.0.1"
+    # A cold start takes 10 s on an idle machine and has taken more than a minute on a busy one.
+    start_seconds: float = 120.0
 
     @property
     def url(self) -> str:
@@ -67,6 +67,8 @@ class Place:
             "DO_NOT_TRACK": "1",
             "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
             "PREFECT_CLI_PROMPT": "false",
+            # Every 10 s by default, made for a distant server: a run asked for by hand should start at once.
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
             "VORONKA_CONFIG": str(self.config_path),
         }
 
@@ -87,14 +89,14 @@ class Scheduler:
             UsageError: the port is taken.
             SchedulerError: something did not start within its time; the text ends with its log.
         """
-        self.place.home.mkdir(parents=True, exist_ok=True)
         _check_port(self.place)
+        self.place.home.mkdir(parents=True, exist_ok=True)
         tell(say("Запускаем сервер Prefect…", "Starting the Prefect server…"))
         self._spawn("server", "server", "start", "--host", self.place.host, "--port", str(self.place.port))
         self._wait("server", self._is_healthy)
         tell(say("Создаём расписание из prefect.yaml…", "Making the deployments of prefect.yaml…"))
         self._make_pool()
-        self._bury_orphans()
+        self.bury_orphans()
         self._spawn("worker", "worker", "start", "--pool", POOL, "--type", "process", "--name", POOL)
         self._run("deploy", "--all", "--no-prompt")
         self._wait("worker", self._has_worker)
@@ -106,14 +108,23 @@ class Scheduler:
                 raise self._failure(name)
 
     def stop(self) -> None:
-        """Stop the worker, then the server; whoever doesn't listen is killed with all its children."""
+        """Stop the runs, the worker, then the server; whoever doesn't listen is killed.
+
+        A run that is stopped loses nothing: the next one continues where the last commit was.
+        """
+        runs = self._run_processes()
+        for process in runs:
+            _signal_group(process, signal.SIGTERM)
         for _, child in reversed(self._children):
-            _signal(child, signal.SIGTERM)
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(STOP_SECONDS)
-            # A flow run outlives its worker otherwise, and goes on writing unseen.
-            _signal_group(child, signal.SIGKILL)
+            _signal_group(child.pid, signal.SIGKILL)
             child.wait()
+        # They have sessions of their own, and would go on writing unseen.
+        for process in runs:
+            _signal_group(process, signal.SIGKILL)
         self._children.clear()
 
     def log_path(self, name: str) -> Path:
@@ -150,7 +161,7 @@ class Scheduler:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    timeout=START_SECONDS,
+                    timeout=self.place.start_seconds,
                     check=False,
                 )
             except subprocess.TimeoutExpired:
@@ -159,7 +170,7 @@ class Scheduler:
             raise self._failure(name)
 
     def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
-        deadline = self.clock.monotonic() + START_SECONDS
+        deadline = self.clock.monotonic() + self.place.start_seconds
         while not is_ready():
             self.check()
             if self.clock.monotonic() > deadline:
@@ -205,12 +216,26 @@ class Scheduler:
             self.request("POST", "/work_pools/", {"name": POOL, "type": "process"})
         self.request("PATCH", f"/work_pools/{POOL}", {"concurrency_limit": 1})
 
-    def _bury_orphans(self) -> None:
+    def bury_orphans(self) -> None:
         """Runs of a scheduler that was killed are still called running and would hold the pool's one place."""
-        unfinished = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
         crashed = {"state": {"type": "CRASHED", "message": "The scheduler stopped while this ran."}, "force": True}
-        for run in self.request("POST", "/flow_runs/filter", unfinished):
+        for run in self._unfinished_runs():
             self.request("POST", f"/flow_runs/{run['id']}/set_state", crashed)
+
+    def _unfinished_runs(self) -> list[dict[str, Any]]:
+        unfinished = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+        found: list[dict[str, Any]] = self.request("POST", "/flow_runs/filter", unfinished)
+        return found
+
+    def _run_processes(self) -> list[int]:
+        """The process groups of the runs in work, which the worker reports as `host:pid`."""
+        if not self._children:
+            return []
+        try:
+            places = [str(run["infrastructure_pid"] or "") for run in self._unfinished_runs()]
+        except httpx.HTTPError:
+            return []
+        return [int(pid) for pid in (place.rpartition(":")[2] for place in places) if pid.isdigit()]
 
 
 @contextmanager
@@ -273,13 +298,6 @@ def _check_port(place: Place) -> None:
             ) from error
 
 
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    if child.poll() is None:
-        child.send_signal(number)
-
-
-def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    try:
-        os.killpg(child.pid, number)
-    except ProcessLookupError:
-        return
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(leader, number)

@@ -43,7 +43,10 @@ def last_seq(connection: duckdb.DuckDBPyConnection, source: str, stream: str) ->
 
 def move_watermark(connection: duckdb.DuckDBPyConnection, source: str, stream: str, seq: int, version: str) -> None:
     connection.execute("DELETE FROM meta.watermarks WHERE source = ? AND stream = ?", [source, stream])
-    connection.execute("INSERT INTO meta.watermarks VALUES (?, ?, ?, ?)", [source, stream, seq, version])
+    connection.execute(
+        "INSERT INTO meta.watermarks (source, stream, seq, mapping_version) VALUES (?, ?, ?, ?)",
+        [source, stream, seq, version],
+    )
 
 
 def keep_rejects(

@@ -12,6 +12,7 @@ import duckdb
 
 from base.clock import Clock
 from base.text import Text
+from warehouse.layout import RAW_OPTIONS
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
 
@@ -106,13 +107,13 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
             "memory_limit": files.memory_limit,
             "threads": files.engine_threads,
             # At the default 16 MB a first load compresses the same last row group again and again: a third of its CPU.
-            "checkpoint_threshold": "128MB",
+            "checkpoint_threshold": "48MB",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"ATTACH {_literal(str(files.raw))} AS {RAW_CATALOG}")
+    connection.execute(f"ATTACH {_literal(str(files.raw))} AS {RAW_CATALOG} {RAW_OPTIONS}")
     return connection
 
 

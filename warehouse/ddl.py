@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 
+from models.columns import COMPRESSION
 from models.revision import revision_table
 
 
@@ -62,7 +63,9 @@ def schema_names(metadata: sa.MetaData) -> list[str]:
 
 def _column(column: sa.Column[Any]) -> str:
     """A column's definition. Keys and constraints are declared in the models and never created."""
-    return f"{_quote(column.name)} {column_type(column.type)}{'' if column.nullable else ' NOT NULL'}"
+    compression = column.info.get(COMPRESSION)
+    stored = f" USING COMPRESSION {compression}" if compression else ""
+    return f"{_quote(column.name)} {column_type(column.type)}{'' if column.nullable else ' NOT NULL'}{stored}"
 
 
 def column_type(kind: sa.types.TypeEngine[Any]) -> str:

@@ -93,6 +93,12 @@ class Landing:
                 " VALUES (?, ?, ?, ?, 'running', 0, 0, 0)",
                 [run.run_id, run.source, run.stream, self._clock.now()],
             )
+            # A stream that never ended well is complete until nowhere: numbers that need it must know it exists.
+            self._connection.execute(
+                "INSERT INTO landing.raw.coverage (source, stream, facet) SELECT $1, $2, $3 WHERE NOT EXISTS"
+                " (SELECT 1 FROM landing.raw.coverage WHERE source = $1 AND stream = $2)",
+                [run.source, run.stream, run.facet],
+            )
 
     def write(self, run: StreamRun, batch: Batch, *, requests: int) -> int:
         """Commit a batch with its position and the run's log; gives the number of raw records written."""

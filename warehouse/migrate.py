@@ -21,6 +21,7 @@ from base.text import say
 from models import RAW, WAREHOUSE
 from models.revision import RAW_REVISION, WAREHOUSE_REVISION, revision_table
 from warehouse.ddl import create_all
+from warehouse.layout import RAW_OPTIONS
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -39,11 +40,13 @@ class History:
     metadata: sa.MetaData
     head: str
     versions: Path
+    # How the file is attached for writing.
+    options: str = ""
 
 
 HISTORIES: dict[Which, History] = {
     "warehouse": History("warehouse", WAREHOUSE, WAREHOUSE_REVISION, MIGRATIONS / "versions" / "warehouse"),
-    "raw": History("raw", RAW, RAW_REVISION, MIGRATIONS / "versions" / "raw"),
+    "raw": History("raw", RAW, RAW_REVISION, MIGRATIONS / "versions" / "raw", RAW_OPTIONS),
 }
 
 
@@ -66,7 +69,7 @@ def ensure_history(path: Path, history: History, clock: Clock) -> None:
     if not path.exists():
         _create(path, history)
         return
-    with open_file(path) as connection:
+    with open_file(path, history.options) as connection:
         stored = read_revision(connection, history)
         if stored is None:
             _adopt(connection, path, history)
@@ -75,7 +78,7 @@ def ensure_history(path: Path, history: History, clock: Clock) -> None:
         _upgrade(path, history, stored, clock)
 
 
-def open_file(path: Path) -> duckdb.DuckDBPyConnection:
+def open_file(path: Path, options: str = "") -> duckdb.DuckDBPyConnection:
     """A connection whose current database is the file, attached under a name of its own.
 
     Opened by path it would be called by its stem: with `raw.duckdb`, DuckDB finds `raw.records` ambiguous.
@@ -86,7 +89,7 @@ def open_file(path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     quoted = str(path).replace("'", "''")
     try:
-        connection.execute(f"ATTACH '{quoted}' AS voronka_file; USE voronka_file")
+        connection.execute(f"ATTACH '{quoted}' AS voronka_file {options}; USE voronka_file")
         return connection
     except duckdb.Error as error:
         connection.close()
@@ -126,7 +129,7 @@ def _create(path: Path, history: History) -> None:
     fresh = path.with_name(f"{path.name}.new")
     for leftover in (fresh, path.with_name(f"{fresh.name}.wal")):
         leftover.unlink(missing_ok=True)
-    with open_file(fresh) as connection:
+    with open_file(fresh, history.options) as connection:
         create_all(connection, history.metadata, revision=history.head)
     os.replace(fresh, path)
 
@@ -163,14 +166,14 @@ def _escape(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-def migration_engine(path: Path) -> sa.Engine:
+def migration_engine(path: Path, options: str = "") -> sa.Engine:
     """An engine for migrations only: one connection at a time, closed when returned."""
     from duckdb_sqlalchemy import ConnectionWrapper
 
     import warehouse.dialect  # noqa: F401 - registers the dialect
 
     return sa.create_engine(
-        "voronka_duckdb://", creator=lambda: ConnectionWrapper(open_file(path)), poolclass=sa.NullPool
+        "voronka_duckdb://", creator=lambda: ConnectionWrapper(open_file(path, options)), poolclass=sa.NullPool
     )
 
 
@@ -182,8 +185,8 @@ def _upgrade(path: Path, history: History, stored: str, clock: Clock) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(alembic_config(history)).walk_revisions()}
     if stored not in known:
         raise _newer(path, stored, history.head)
-    backup = _back_up(path, stored, clock)
-    engine = migration_engine(path)
+    backup = _back_up(path, stored, history, clock)
+    engine = migration_engine(path, history.options)
     try:
         with engine.connect() as connection:
             command.upgrade(alembic_config(history, connection), "head")
@@ -191,14 +194,14 @@ def _upgrade(path: Path, history: History, stored: str, clock: Clock) -> None:
         raise _failed(path, backup, error) from error
     finally:
         engine.dispose()
-    with open_file(path) as raw:
+    with open_file(path, history.options) as raw:
         raw.execute("CHECKPOINT")
     logger.info("migrated file=%s from=%s to=%s backup=%s", path, stored, history.head, backup)
 
 
-def _back_up(path: Path, stored: str, clock: Clock) -> Path:
+def _back_up(path: Path, stored: str, history: History, clock: Clock) -> Path:
     """Copy the file beside itself. It is checkpointed: nothing of it is left in a write-ahead log."""
-    with open_file(path) as connection:
+    with open_file(path, history.options) as connection:
         connection.execute("CHECKPOINT")
     backup = path.with_name(f"{path.stem}.{stored}.{clock.now():%Y%m%dT%H%M%SZ}.backup.duckdb")
     part = backup.with_name(f"{backup.name}.part")

@@ -58,6 +58,9 @@ class Tokens(Protocol):
     def expires_at(self) -> datetime | None:
         """When a person must act, None when unknown."""
 
+    def close(self) -> None:
+        """Release connections."""
+
 
 class LongLivedToken:
     """The token of a private integration: one day to five years, shown once, nothing to refresh."""
@@ -84,6 +87,9 @@ class LongLivedToken:
 
     def expires_at(self) -> datetime | None:
         return self._expires_at
+
+    def close(self) -> None:
+        return None
 
 
 class BearerAuth(httpx.Auth):

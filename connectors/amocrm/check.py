@@ -12,6 +12,7 @@ from base.errors import SourceError
 from base.text import Text, say
 from connectors.amocrm.auth import NEW_TOKEN
 from connectors.amocrm.client import AmocrmClient
+from connectors.amocrm.paging import Listing, fetch_dictionary
 from connectors.stream import CheckLine
 
 WARN_AHEAD = timedelta(days=14)
@@ -65,6 +66,7 @@ def check(client: AmocrmClient) -> Iterator[CheckLine]:
     yield from _check_filter(account)
     yield from _check_admin(client, account)
     yield from _check_lists(client)
+    yield from _check_field_names(client)
 
 
 def _check_expiry(client: AmocrmClient) -> Iterator[CheckLine]:
@@ -154,3 +156,42 @@ def _check_lists(client: AmocrmClient) -> Iterator[CheckLine]:
             yield CheckLine(subject=label, verdict="failed", detail=error.what, remedy=error.remedy)
         else:
             yield CheckLine(subject=label, verdict="ok", detail=say("читаются", "readable"))
+
+
+def _check_field_names(client: AmocrmClient) -> Iterator[CheckLine]:
+    """A misspelt field name loads nothing and fails nowhere: it is found here."""
+    wanted = {key: name for key, name in msgspec.structs.asdict(client.settings.fields).items() if name}
+    if not wanted:
+        return
+    known: set[str] = set()
+    try:
+        for entity in ("leads", "contacts", "companies"):
+            for page in fetch_dictionary(
+                client, Listing(path=f"/{entity}/custom_fields", key="custom_fields", time_field="")
+            ):
+                known.update(page.ids)
+                known.update(_field_name(payload) for payload in page.payloads)
+    except SourceError as error:
+        subject = say("поля", "fields")
+        yield CheckLine(subject=subject, verdict="failed", detail=error.what, remedy=error.remedy)
+        return
+    for key, name in wanted.items():
+        is_known = name.strip().casefold() in known
+        yield CheckLine(
+            subject=say("поле {key}", "field {key}", key=key),
+            verdict="ok" if is_known else "warning",
+            detail=say("«{name}»", "{name!r}", name=name)
+            if is_known
+            else say("в аккаунте нет поля «{name}»", "the account has no field {name!r}", name=name),
+            remedy=None
+            if is_known
+            else say("Исправьте fields в voronka.toml: название поля или его id.", "Mend fields in voronka.toml."),
+        )
+
+
+class _Field(msgspec.Struct):
+    name: str | None = None
+
+
+def _field_name(payload: bytes) -> str:
+    return (msgspec.json.decode(payload, type=_Field).name or "").strip().casefold()

@@ -75,7 +75,7 @@ class EventReader:
         self._seen: set[str] = set()
 
     def pages(self) -> Iterator[Page]:
-        lower, size = self._lower, FIRST_WINDOW
+        lower, size, crowded_until = self._lower, FIRST_WINDOW, 0
         while True:
             window = _Window(lower, max(min(lower + size, self._upper), lower))
             for answer in self._settled(window):
@@ -90,11 +90,16 @@ class EventReader:
                 yield as_page([], [], timed=True, position=self._position(window.upper, is_last=is_last))
                 if is_last:
                     return
+                lower = window.upper
+                if lower < crowded_until:
+                    continue
                 # Both bounds are inclusive: the next window repeats this one's last second.
-                lower, self._seen = window.upper, window.last_second
+                self._seen = window.last_second
                 size = window.next_size(size)
                 continue
             size = max((window.upper - lower) // 8, SMALLEST_WINDOW)
+            # What was already read of it is not given again, and the windows don't grow before its end.
+            crowded_until = max(crowded_until, window.upper)
 
     def _fresh(self, answer: Answer) -> Iterator[Page]:
         rows = [row for row in answer.rows if self._lower <= row.time <= self._upper]

@@ -6,7 +6,7 @@ object as `[]`, so every object may be a list or null.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -103,6 +103,7 @@ class _Lead(msgspec.Struct):
     responsible_user_id: int | None = None
     status_id: int | None = None
     pipeline_id: int | None = None
+    loss_reason_id: int | None = None
     created_at: int | None = None
     updated_at: int | None = None
     closed_at: int | None = None
@@ -146,6 +147,7 @@ _PIPELINE = msgspec.json.Decoder(_Pipeline)
 _LEAD = msgspec.json.Decoder(_Lead)
 _PARTY = msgspec.json.Decoder(_Party)
 _ACCOUNT = msgspec.json.Decoder(_Account)
+_NAMED = msgspec.json.Decoder(_Named)
 _NO_LEAD_LINKS = _LeadLinks()
 
 
@@ -155,6 +157,7 @@ class Account(msgspec.Struct, frozen=True):
     currency: str
     zone: ZoneInfo
     card_url: str  # a deal's card without the id
+    loss_reasons: dict[int, str]
     settings: AmocrmSettings
 
 
@@ -172,6 +175,7 @@ def read_account(context: MapContext) -> Account:
         currency=stated.currency or context.currency,
         zone=_zone(clock.timezone if isinstance(clock, _Clock) else None) or context.zone,
         card_url=settings.base_url.rstrip("/") + "/leads/detail/",
+        loss_reasons=_names(context.dictionaries.get("loss_reasons", {})),
         settings=settings,
     )
     context.cache["amocrm.account"] = account
@@ -230,7 +234,7 @@ def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
             as_micros(lead.created_at),
             as_micros(lead.updated_at),
             as_micros(lead.closed_at),
-            _first_name(links.loss_reason),
+            _loss_reason(lead, links, account),
             _lead_source(links, fields, account.zone),
             text_by_name(fields, names.invoice_number, account.zone),
             text_by_name(fields, names.contract_number, account.zone),
@@ -332,6 +336,18 @@ def _lead_source(links: _LeadLinks, fields: list[FieldValue], zone: ZoneInfo) ->
     if isinstance(links.source, _Named) and links.source.name:
         return links.source.name
     return next(iter(texts_by_code(fields, "UTM_SOURCE", zone)), None)
+
+
+def _loss_reason(lead: _Lead, links: _LeadLinks, account: Account) -> str | None:
+    """The reason's name today, by its id; a reason removed since keeps the name that came with the deal."""
+    if lead.loss_reason_id is not None and lead.loss_reason_id in account.loss_reasons:
+        return account.loss_reasons[lead.loss_reason_id]
+    return _first_name(links.loss_reason)
+
+
+def _names(payloads: Mapping[str, bytes]) -> dict[int, str]:
+    named = (decode_record(_NAMED, payload) for payload in payloads.values())
+    return {item.id: item.name for item in named if item.id is not None and item.name is not None}
 
 
 def _first_name(named: list[_Named] | _Named | None) -> str | None:

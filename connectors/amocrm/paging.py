@@ -19,7 +19,7 @@ from base.text import say
 from base.times import to_unix
 from connectors.amocrm.answers import Answer, Row, TimeField, as_page
 from connectors.amocrm.client import AmocrmClient
-from connectors.amocrm.refusals import TooHeavyError
+from connectors.amocrm.refusals import MissingError, TooHeavyError
 from connectors.stream import Page, Position, Request
 
 logger = logging.getLogger("voronka.amocrm")
@@ -189,12 +189,15 @@ class ChangedReader:
         raise _restless(self._label)
 
     def _whole_list(self, *, is_filtered: bool) -> Iterator[Page]:
-        """Every page by id, the bounds checked here; passes go on until one brings nothing new."""
+        """Every page by id, the bounds checked here; passes go on until one meets nothing its forerunner skipped."""
         lower, upper = self._cursor, self._upper
         params = [*(self._between(lower, upper) if is_filtered else []), ("order[id]", "asc")]
         seen: dict[str, int] = {}
-        for number in range(MOST_PASSES):
-            page_count, found = 0, 0
+        began = 0
+        for _ in range(MOST_PASSES):
+            # What changed after the last pass began proves nothing about that pass.
+            before, began = began, to_unix(self._reader.client.now())
+            page_count, skipped = 0, 0
             for answer in self._pass(params, set()):
                 page_count += 1
                 rows = [
@@ -202,11 +205,11 @@ class ChangedReader:
                     for row in answer.rows
                     if row.time >= lower and (upper is None or row.time <= upper) and seen.get(row.id, -1) < row.time
                 ]
-                found += sum(row.id not in seen for row in rows)
+                skipped += sum(row.id not in seen and row.time < before for row in rows)
                 seen.update((row.id, row.time) for row in rows)
                 if rows or answer.rejects:
                     yield as_page(rows, answer.rejects, timed=True, position=None)
-            if page_count == 1 or (number > 0 and not found):
+            if page_count == 1 or (before and not skipped):
                 yield as_page([], [], timed=True, position=self._final_position())
                 return
         raise _restless(self._label)
@@ -245,7 +248,7 @@ class ChangedReader:
         return None if self._is_window else {"updated_at": max(min(second, self._rest), self._lower)}
 
     def _final_position(self) -> Position | None:
-        return self._position(max(self._rest, self._cursor))
+        return self._position(self._rest)
 
 
 def fetch_changed(client: AmocrmClient, listing: Listing, request: Request) -> Iterator[Page]:
@@ -257,6 +260,14 @@ def fetch_dictionary(client: AmocrmClient, listing: Listing) -> Iterator[Page]:
     """A small list read whole; its records have no version."""
     for answer in ListReader(client, listing).all_pages([]):
         yield as_page(answer.rows, answer.rejects, timed=False, position=None)
+
+
+def fetch_optional(client: AmocrmClient, listing: Listing) -> Iterator[Page]:
+    """A dictionary of a feature the account may lack: without it nothing is read, and the log says so."""
+    try:
+        yield from fetch_dictionary(client, listing)
+    except MissingError:
+        logger.warning("source=%s path=%s event=feature_missing", client.source, listing.path)
 
 
 def fetch_trash(client: AmocrmClient, listing: Listing) -> Iterator[Page]:

@@ -33,6 +33,10 @@ class TooHeavyError(ServerFaultError):
     retryable = False
 
 
+class MissingError(ProtocolError):
+    """404: no such address in this account, e.g. a feature that its plan lacks."""
+
+
 class Refusals:
     """Turns an answer into an error, or None when it is good; counts blocks of this account."""
 
@@ -62,7 +66,8 @@ class Refusals:
         if status == 403:
             return RightsError(self._say(_NO_RIGHT, path=path, detail=self._detail(response)), _GIVE_RIGHTS)
         if status in (400, 404, 405, 422):
-            return ProtocolError(self._say(_BAD_REQUEST, status=status, path=path, detail=self._detail(response)))
+            kind = MissingError if status == 404 else ProtocolError
+            return kind(self._say(_BAD_REQUEST, status=status, path=path, detail=self._detail(response)))
         if status == 504:
             return TooHeavyError(self._say(_TOO_HEAVY, path=path))
         if 300 <= status < 400:
@@ -73,7 +78,7 @@ class Refusals:
     def _blocked(self, blocks: int) -> BlockedError:
         if blocks >= BLOCKS_IN_A_ROW:
             self._limiter.block(BLOCK_SECONDS, "amoCRM: 403 (IP or account block)")
-        return BlockedError(self._say(_BLOCKED), _UNBLOCK)
+        return BlockedError(self._say(BLOCKED), UNBLOCK)
 
     def _detail(self, response: httpx.Response) -> str:
         """The vendor's words: `detail`, and for a rejected request each path with its reason."""
@@ -135,11 +140,11 @@ _NEW_ADDRESS = say(
     "Впишите новый адрес аккаунта в base_url; токен на чужой адрес не отправлялся.",
     "Put the account's new address into base_url; the token was not sent there.",
 )
-_BLOCKED = say(
+BLOCKED = say(
     "{source}: amoCRM заблокировал IP-адрес или аккаунт за частые запросы (403).",
     "{source}: amoCRM blocked this IP address or account for too many requests (403).",
 )
-_UNBLOCK = say(
+UNBLOCK = say(
     "Не повторяйте запуск: блокировку снимает только поддержка amoCRM. Назовите ей свой IP-адрес и домен аккаунта, "
     "потом уменьшите requests_per_second.",
     "Don't run it again: only amoCRM's support lifts the block. Give them your IP address and account domain, then "

@@ -13,7 +13,7 @@ from connectors.amocrm import mapping, mapping_log
 from connectors.amocrm.check import check
 from connectors.amocrm.client import AmocrmClient
 from connectors.amocrm.event_log import fetch_events
-from connectors.amocrm.paging import Listing, fetch_changed, fetch_dictionary, fetch_trash
+from connectors.amocrm.paging import Listing, fetch_changed, fetch_dictionary, fetch_optional, fetch_trash
 from connectors.amocrm.settings import AmocrmSettings
 from connectors.stream import Connector, Page, Request, Runtime, Stream
 
@@ -27,6 +27,9 @@ LEADS = Listing(path="/leads", key="leads", params=(("with", "contacts,loss_reas
 CONTACTS = Listing(path="/contacts", key="contacts")
 COMPANIES = Listing(path="/companies", key="companies")
 TASKS = Listing(path="/tasks", key="tasks", prefix="task-")
+LOSS_REASONS = Listing(path="/leads/loss_reasons", key="loss_reasons", time_field="")
+# Only sources made by this very integration; a deal's own source comes with the deal.
+SOURCES = Listing(path="/sources", key="sources", time_field="")
 EVENTS = Listing(
     path="/events",
     key="events",
@@ -34,6 +37,14 @@ EVENTS = Listing(
     params=tuple(("filter[type][]", name) for name in mapping_log.EVENT_TYPES),
     time_field="created_at",
 )
+
+
+def _fields_of(entity: str) -> Listing:
+    return Listing(path=f"/{entity}/custom_fields", key="custom_fields", time_field="")
+
+
+def _tags_of(entity: str) -> Listing:
+    return Listing(path=f"/{entity}/tags", key="tags", time_field="")
 
 
 def _call_notes(entity: str) -> Listing:
@@ -63,6 +74,10 @@ def _dictionary(listing: Listing) -> Fetch:
     return lambda client, request: fetch_dictionary(client, listing)
 
 
+def _optional(listing: Listing) -> Fetch:
+    return lambda client, request: fetch_optional(client, listing)
+
+
 def record_url(settings: Any, kind: str, record_id: str) -> str | None:
     """A record's card in the account; None for kinds that have none."""
     place = CARDS.get(kind)
@@ -90,12 +105,48 @@ STREAMS: tuple[Stream[AmocrmClient], ...] = (
         label=say("Воронки и этапы", "Pipelines and stages"),
     ),
     Stream(
+        name="loss_reasons",
+        kind="dictionary",
+        fetch=_optional(LOSS_REASONS),
+        label=say("Причины отказа", "Loss reasons"),
+    ),
+    Stream(
+        name="lead_fields",
+        kind="dictionary",
+        fetch=_dictionary(_fields_of("leads")),
+        label=say("Поля сделок", "Custom fields of deals"),
+    ),
+    Stream(
+        name="contact_fields",
+        kind="dictionary",
+        fetch=_dictionary(_fields_of("contacts")),
+        label=say("Поля контактов", "Custom fields of contacts"),
+    ),
+    Stream(
+        name="company_fields",
+        kind="dictionary",
+        fetch=_dictionary(_fields_of("companies")),
+        label=say("Поля компаний", "Custom fields of companies"),
+    ),
+    Stream(
+        name="sources",
+        kind="dictionary",
+        fetch=_optional(SOURCES),
+        label=say("Источники сделок", "Lead sources"),
+    ),
+    Stream(
+        name="lead_tags",
+        kind="dictionary",
+        fetch=_optional(_tags_of("leads")),
+        label=say("Теги сделок", "Tags of deals"),
+    ),
+    Stream(
         name="leads",
         kind="entity",
         fetch=_changed(LEADS, has_trash=True),
         map=mapping.map_lead,
         tombstones=("core.deals",),
-        needs=("account",),
+        needs=("account", "loss_reasons"),
         sweeps=True,
         label=say("Сделки", "Deals"),
         facet="crm",

@@ -12,33 +12,13 @@ from pathlib import Path
 
 from base.clock import Clock
 from base.secrets import Secret
+from connectors.inner_limiter import InnerLimiter
 from connectors.limiter import Limiter
 
 REQUESTS_PER_SECOND = 10.0
 # "1/2" in the manual: a start of a statistics report, and the list of employees.
 DEAR_REQUESTS_PER_SECOND = 0.5
 RESERVE = 0.98
-
-
-class DearLimiter(Limiter):
-    """A slow budget inside the general one: a turn takes both, a pause or a block holds for the whole key."""
-
-    def __init__(self, name: str, *, general: Limiter, rate: float, clock: Clock, state_dir: Path) -> None:
-        super().__init__(name, rate=rate, clock=clock, state_dir=state_dir)
-        self._general = general
-
-    def wait_turn(self) -> None:
-        self._general.wait_turn()
-        super().wait_turn()
-        if self._general.rate is not None:
-            # We may have waited here: what follows keeps its distance from this request, not from its queue number.
-            self._general.pause(1.0 / self._general.rate)
-
-    def pause(self, seconds: float) -> None:
-        self._general.pause(seconds)
-
-    def block(self, seconds: float, why: str) -> None:
-        self._general.block(seconds, why)
 
 
 @dataclass(frozen=True)
@@ -57,7 +37,7 @@ def open_budget(api_key: Secret, requests_per_second: float | None, clock: Clock
     general = Limiter(name, rate=rate * RESERVE, clock=clock, state_dir=state_dir)
     dear = min(rate, DEAR_REQUESTS_PER_SECOND) * RESERVE
 
-    def slow(purpose: str) -> DearLimiter:
-        return DearLimiter(f"{name}-{purpose}", general=general, rate=dear, clock=clock, state_dir=state_dir)
+    def slow(purpose: str) -> InnerLimiter:
+        return InnerLimiter(f"{name}-{purpose}", general=general, rate=dear, clock=clock, state_dir=state_dir)
 
     return Budget(general, slow("starts"), slow("users"))

@@ -311,6 +311,8 @@ def _seconds(value: Loose, name: str, largest: int) -> int | None:
     """A whole number not below 0; None for nothing; more than `largest` is no such number."""
     if value is None or value == "":
         return None
+    if type(value) is int and 0 <= value <= largest:  # nearly all of them
+        return value
     try:
         number = float(value)
     except ValueError:

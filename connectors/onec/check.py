@@ -20,6 +20,8 @@ from connectors.stream import CheckLine
 SHOWN_NAMES = 5
 # Weekly statements are usual; an account this far behind the others is probably forgotten or closed.
 LAGGING_DAYS = 14
+# Daily statements skip week-ends; a longer hole is worth a look.
+GAP_DAYS = 4
 
 _FOLDER = say("папка выгрузок", "folder of exports")
 _STATEMENTS = say("банковские выписки", "bank statements")
@@ -30,7 +32,7 @@ class _Found:
     count: int = 0
     statements: int = 0
     newest: tuple[date, date] | None = None
-    reach: dict[str, date] = field(default_factory=dict)
+    intervals: dict[str, list[tuple[date, date]]] = field(default_factory=lambda: defaultdict(list))
     foreign: dict[Text, list[str]] = field(default_factory=lambda: defaultdict(list))
     broken: dict[Text, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -47,6 +49,8 @@ def check_folder(client: OnecClient) -> Iterator[CheckLine]:
     yield _statements(found)
     for account, last_on in _lagging(found):
         yield _lag(account, last_on)
+    for account, first_on, last_on in _gaps(found):
+        yield _gap(account, first_on, last_on)
     for kind, names in found.foreign.items():
         yield _foreign(kind, names)
     for reason, names in found.broken.items():
@@ -83,7 +87,7 @@ def _note(found: _Found, part: Part) -> None:
     if found.newest is None or last_on > found.newest[1]:
         found.newest = (first_on, last_on)
     for account in part.accounts:
-        found.reach[account] = max(found.reach.get(account, last_on), last_on)
+        found.intervals[account].append((first_on, last_on))
 
 
 def _statements(found: _Found) -> CheckLine:
@@ -102,7 +106,7 @@ def _statements(found: _Found) -> CheckLine:
         "выписок {count}, счетов {accounts}, последняя за {interval}",
         "{count} statements of {accounts} accounts, the newest for {interval}",
         count=found.statements,
-        accounts=len(found.reach),
+        accounts=len(found.intervals),
         interval=interval,
     )
     return CheckLine(subject=_STATEMENTS, verdict="ok", detail=detail)
@@ -112,7 +116,33 @@ def _lagging(found: _Found) -> list[tuple[str, date]]:
     if found.newest is None:
         return []
     limit = found.newest[1] - timedelta(days=LAGGING_DAYS)
-    return sorted((account, last_on) for account, last_on in found.reach.items() if last_on < limit)
+    reach = {account: max(last_on for _, last_on in intervals) for account, intervals in found.intervals.items()}
+    return sorted((account, last_on) for account, last_on in reach.items() if last_on < limit)
+
+
+def _gaps(found: _Found) -> Iterator[tuple[str, date, date]]:
+    """Days of no statement between two statements of an account: `(account, first, last)`."""
+    for account, intervals in sorted(found.intervals.items()):
+        covered: date | None = None
+        for first_on, last_on in sorted(intervals):
+            if covered is not None and (first_on - covered).days > GAP_DAYS:
+                yield account, covered + timedelta(days=1), first_on - timedelta(days=1)
+            covered = max(last_on, covered or last_on)
+
+
+def _gap(account: str, first_on: date, last_on: date) -> CheckLine:
+    return CheckLine(
+        subject=_STATEMENTS,
+        verdict="warning",
+        detail=say(
+            "по счёту …{tail} нет выписки за {first}–{last}",
+            "account …{tail} has no statement for {first}–{last}",
+            tail=account[-4:],
+            first=f"{first_on:%d.%m.%Y}",
+            last=f"{last_on:%d.%m.%Y}",
+        ),
+        remedy=say("Добавьте её в папку.", "Add it to the folder."),
+    )
 
 
 def _lag(account: str, last_on: date) -> CheckLine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -70,6 +71,7 @@ def clean_account(text: str) -> str:
     return text if text.isalnum() else "".join(filter(str.isalnum, text))
 
 
+@lru_cache(maxsize=4096)  # a statement repeats a few dates many thousand times
 def read_day(text: str) -> date | None:
     """`dd.mm.yyyy`, with or without a time; an empty value and `00.00.0000` mean none.
 
@@ -114,7 +116,11 @@ def read_amount(document: Block) -> Decimal:
 
 def _accounts(document: Block, side: str) -> list[str]:
     """Both accounts of a side: the one used for settlement, and the real one of an indirect settlement."""
-    return [clean_account(text) for key in (f"{side}Счет", f"{side}РасчСчет") if (text := document.get(key))]
+    keys = _ACCOUNT_KEYS[side]
+    return [clean_account(text) for key in keys if (text := document.values.get(key))]
+
+
+_ACCOUNT_KEYS = {side: (f"{side}Счет", f"{side}РасчСчет") for side in (PAYER, PAYEE)}
 
 
 # ── movements ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -83,11 +83,13 @@ class Part:
             return datetime.combine(self.created_on, datetime.min.time())
 
     def complete_through(self, today: date) -> date | None:
-        """The last day that can't grow any more. The day on which a statement was made (or is read, if it doesn't
-        say) may still get documents."""
+        """The last day that can't grow any more, None if there is none. The day on which a statement was made (or is
+        read, if it doesn't say) may still get documents."""
         if self.interval is None:
             return None
-        return min(self.interval[1], (self.created_on or today) - timedelta(days=1))
+        first_on, last_on = self.interval
+        through = min(last_on, (self.created_on or today) - timedelta(days=1))
+        return through if through >= first_on else None
 
 
 def _day_of(block: Block, key: str) -> date | None:
@@ -120,43 +122,47 @@ def refuse_foreign(part: Part) -> None:
 
 
 def findings_of(part: Part) -> Iterator[Finding]:
+    """What is wrong with a statement that loads all the same."""
     if part.mismatches:
-        shown = [mismatch.render() for mismatch in part.mismatches[:SHOWN_MISMATCHES]]
-        yield Finding(
-            "balance_mismatch",
-            say(
-                "Суммы выписки не сходятся с её документами: {shown}{more}. Документы загружены. {remedy}",
-                "The statement's sums differ from its documents: {shown}{more}. The documents were loaded. {remedy}",
-                shown=_joined(shown),
-                more=say(" и ещё {count}", " and {count} more", count=len(part.mismatches) - len(shown))
-                if len(part.mismatches) > len(shown)
-                else "",
-                remedy=DOWNLOAD_AGAIN,
-            ),
-            part.header.line,
-        )
-    if not part.header.is_last and not part.is_verified:
-        yield Finding(
-            "no_end_mark",
-            say(
-                "Нет строки «КонецФайла», а остатков для проверки нет: полна ли выписка, неизвестно. Документы"
-                " загружены. {remedy}",
-                "The line «КонецФайла» is missing and there are no balances to check: nobody knows whether the"
-                " statement is whole. Its documents were loaded. {remedy}",
-                remedy=DOWNLOAD_AGAIN,
-            ),
-            part.header.line,
-        )
+        yield Finding("balance_mismatch", _mismatch_text(part.mismatches), part.header.line)
+    if not part.header.is_last and part.is_torn:
+        yield Finding("torn_end", _TORN_END, part.header.line)
+    elif not part.header.is_last and not part.is_verified:
+        yield Finding("no_end_mark", _NO_END_MARK, part.header.line)
     if part.header.strays:
-        yield Finding(
-            "stray_lines",
-            say(
-                "Строк вне документов и разделов: {count}; они пропущены.",
-                "Lines outside of documents and sections: {count}; they were passed over.",
-                count=part.header.strays,
-            ),
-            part.header.line,
+        message = say(
+            "Строк вне документов и разделов: {count}; они пропущены.",
+            "Lines outside of documents and sections: {count}; they were passed over.",
+            count=part.header.strays,
         )
+        yield Finding("stray_lines", message, part.header.line)
+
+
+_TORN_END = say(
+    "Файл обрывается на последнем документе. Суммы сходятся, но назначение платежа может быть неполным. Документы"
+    " загружены. {remedy}",
+    "The file breaks off in its last document. The sums tie, but that purpose may be incomplete. The documents were"
+    " loaded. {remedy}",
+    remedy=DOWNLOAD_AGAIN,
+)
+_NO_END_MARK = say(
+    "Нет строки «КонецФайла», а остатков для проверки нет: полна ли выписка, неизвестно. Документы загружены. {remedy}",
+    "The line «КонецФайла» is missing and there are no balances to check: nobody knows whether the statement is whole."
+    " Its documents were loaded. {remedy}",
+    remedy=DOWNLOAD_AGAIN,
+)
+
+
+def _mismatch_text(mismatches: Sequence[Mismatch]) -> Text:
+    shown = mismatches[:SHOWN_MISMATCHES]
+    more = len(mismatches) - len(shown)
+    return say(
+        "Суммы выписки не сходятся с её документами: {shown}{more}. Документы загружены. {remedy}",
+        "The statement's sums differ from its documents: {shown}{more}. The documents were loaded. {remedy}",
+        shown=_joined([mismatch.render() for mismatch in shown]),
+        more=say(" и ещё {count}", " and {count} more", count=more) if more else "",
+        remedy=DOWNLOAD_AGAIN,
+    )
 
 
 def _joined(texts: Sequence[Text]) -> Text:

@@ -53,7 +53,10 @@ class Block:
 
     def get(self, *keys: str) -> str:
         """The first filled value of these keys, or `""`."""
-        return next((value for key in keys if (value := self.values.get(key))), "")
+        for key in keys:
+            if value := self.values.get(key):
+                return value
+        return ""
 
 
 # ── encoding ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,7 +161,7 @@ class _Parser:
         if equals and (folded in KEYS or key.isidentifier() or "\ufffd" in key):
             canonical = self.keys[raw_key] = KEYS.get(folded, key)
             self._put(canonical, value.strip(), number)
-        elif not line.isspace():
+        elif not line.isspace() and not _is_cut_mark(line, folded):
             self._continue(line.strip(), number)
         return None
 
@@ -207,6 +210,11 @@ class _Parser:
     def _stray(self) -> None:
         if self.header is not None:
             self.header.strays += 1
+
+
+def _is_cut_mark(line: str, folded: str) -> bool:
+    """The file was cut inside a mark: its last line has no end, and is the beginning of one."""
+    return not line.endswith("\n") and any(mark.startswith(folded) for mark in _MARKS)
 
 
 def _refuse_damaged(key: str, number: int) -> None:

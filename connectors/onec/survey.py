@@ -3,7 +3,8 @@
 A file is refused whole when it is no executed statement, when its text is damaged, or when it was cut off: the end
 mark is missing and the balances don't tie (or can't be checked and the last document is torn too). Without the end
 mark but with tying balances a file is complete: some banks never write the mark. A file whose end is there and whose
-balances don't tie loads, with a finding: the bank itself says that this is all.
+balances don't tie loads, with a finding: the bank itself says that this is all. A file that breaks off in its last
+document but ties loads with a finding too, since that document's text may be incomplete.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ class _Judge:
         self._configured = configured
         self._accounts = accounts
         self._keep_at_most = keep
+        self._seen: set[str] = set()
         self._own: list[OwnAccounts | None] = []
         self._ledgers: list[Ledger] = []
         self._between: list[tuple[Block, list[Movement]]] = []
@@ -114,13 +116,22 @@ class _Judge:
                 self.parts.append(Part(block))
                 self._own.append(None)
                 self._ledgers.append(Ledger())
+                self._learn(self.parts[-1], set())
             elif block.kind == "section":
                 part = self.parts[block.part]
-                before = len(part.accounts)
+                before = set(part.accounts)
                 part.add_section(block)
-                self.learned_late |= part.documents > 0 and len(part.accounts) > before and self._accounts is None
+                self._learn(part, before)
             else:
                 self._take(self.parts[block.part], block)
+
+    def _learn(self, part: Part, before: set[str]) -> None:
+        """Note own accounts that documents read already should have been judged with."""
+        is_late_here = part.documents > 0 and part.accounts != before
+        is_late_elsewhere = part.accounts - self._seen and any(earlier.documents for earlier in self.parts)
+        if self._accounts is None and (is_late_here or is_late_elsewhere):
+            self.learned_late = True
+        self._seen |= part.accounts
 
     def _take(self, part: Part, document: Block) -> None:
         part.documents += 1

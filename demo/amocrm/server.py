@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from base.clock import Clock
+from demo.amocrm.oauth import TokenOffice
 from demo.amocrm.query import BadQueryError, Query, read_query
 from demo.amocrm.tables import Record, Table
 from demo.amocrm.world import LISTS, AmocrmWorld
@@ -33,6 +34,7 @@ ORDERS = {
 }
 NOTE_ORDERS = {"updated_at", "id"}
 ACCOUNT_PARTS = {"is_api_filter_enabled", "version", "invoices_settings", "drive_url"}
+UNPAGED = {"leads/pipelines", "sources"}
 # Refusals in a row after which the edge blocks the client for good.
 OVERRUNS_BEFORE_BLOCK = 20
 _RECORD = re.compile(r"(?P<path>users|leads|contacts|companies|tasks|events)/(?P<id>\w+)")
@@ -66,11 +68,13 @@ class AmocrmServer(SimulatedServer):
         latency: float = 0.0,
         faults: FaultSource | None = None,
         quirks: Quirks | None = None,
+        oauth: TokenOffice | None = None,
     ) -> None:
         super().__init__(self._handle, clock=clock, latency=latency, faults=faults)
         self.world = world
         self.token = token
         self.quirks = quirks or Quirks()
+        self.oauth = oauth
         self.blocked = False
         # Called after each answered list page: tests change the world between two pages here.
         self.after_page: Callable[[HttpRequest], None] = lambda request: None
@@ -84,9 +88,11 @@ class AmocrmServer(SimulatedServer):
             return html_response(403, "403 Forbidden")
         if self._is_overrun():
             return html_response(429, "429 Too Many Requests")
+        if self.oauth is not None and request.path == "/oauth2/access_token" and request.method == "POST":
+            return self.oauth.answer(request)
         if not request.path.startswith(API):
             return html_response(404, "404 Not Found")
-        if request.headers.get("authorization") != f"Bearer {self.token}":
+        if not self._knows(request.headers.get("authorization", "")):
             return _problem(401, "Unauthorized", "Необходима авторизация")
         if not self.quirks.is_paid:
             return _problem(402, "Payment Required", "Аккаунт не оплачен")
@@ -96,6 +102,11 @@ class AmocrmServer(SimulatedServer):
             response = self._get(request, request.path.removeprefix(API))
         self.after_page(request)
         return response
+
+    def _knows(self, authorization: str) -> bool:
+        if self.oauth is not None and self.oauth.is_live(authorization):
+            return True
+        return authorization == f"Bearer {self.token}"
 
     def _is_overrun(self) -> bool:
         """More requests within a second than allowed; a stubborn client is blocked."""
@@ -114,10 +125,10 @@ class AmocrmServer(SimulatedServer):
     def _get(self, request: HttpRequest, path: str) -> HttpResponse:
         if path == "account":
             return self._account(request)
-        if path == "leads/pipelines":
-            return self._whole(request, path, "pipelines", self.world.pipelines)
         if path == "users" or path.startswith("users/"):
             return self._users(request, path)
+        if path in self.world.dictionaries:
+            return self._dictionary(request, path)
         if path in LISTS:
             return self._list(request, path)
         match = _RECORD.fullmatch(path)
@@ -142,7 +153,7 @@ class AmocrmServer(SimulatedServer):
         if not self.quirks.is_admin:
             return _problem(403, "Forbidden", "Недостаточно прав")
         if path == "users":
-            return self._whole(request, path, "users", self.world.users)
+            return self._dictionary(request, path)
         user_id = path.removeprefix("users/")
         found = next((user for user in self.world.users if str(user["id"]) == user_id), None)
         return NO_CONTENT if found is None else _hal(found)
@@ -154,22 +165,23 @@ class AmocrmServer(SimulatedServer):
             return NO_CONTENT
         return _hal(_dress(path)(record, read_query(request, path).with_, f"{_base(request)}{request.path}"))
 
-    def _whole(self, request: HttpRequest, path: str, key: str, records: list[Record]) -> HttpResponse:
-        """A dictionary. Pages of users exist, but no simulated company has more users than one."""
-        if not records or int(request.get("page") or 1) > 1:
+    def _dictionary(self, request: HttpRequest, path: str) -> HttpResponse:
+        """A list with totals; pipelines and sources come whole, whatever page is asked for."""
+        key, records = self.world.dictionaries[path]
+        page, limit = 1, max(len(records), 1)
+        if path not in UNPAGED:
+            page, limit = int(request.get("page") or 1), min(int(request.get("limit") or 50), 250)
+        rows = records[(page - 1) * limit : page * limit]
+        if not rows:
             return NO_CONTENT
         link = f"{_base(request)}{API}{path}"
-        query = _query_text(request)
-        listed = [{**record, "_links": {"self": {"href": f"{link}/{record['id']}{query}"}}} for record in records]
-        return _hal(
-            {
-                "_total_items": len(records),
-                "_page": 1,
-                "_page_count": 1,
-                "_links": {"self": {"href": link + query}},
-                "_embedded": {key: listed},
-            }
-        )
+        links = {"self": {"href": link + _query_text(request)}}
+        if len(records) > page * limit:
+            links["next"] = {"href": link + _query_text(request, page=page + 1)}
+        own = f"?limit={limit}&page={page}"
+        listed = [{**record, "_links": {"self": {"href": f"{link}/{record['id']}{own}"}}} for record in rows]
+        totals = {"_total_items": len(records), "_page": page, "_page_count": -(-len(records) // limit)}
+        return _hal({**totals, "_links": links, "_embedded": {key: listed}})
 
     # ── lists ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,33 +9,26 @@ from typing import Any
 
 from base.times import to_unix
 from demo.amocrm.tables import Record
+from demo.amocrm.telling_account import (
+    COMPANY_TAX_FIELD,
+    DEAL_TAX_FIELD,
+    INVOICE_FIELD,
+    LOST,
+    PHONE_FIELD,
+    SYSTEM_SORT,
+    loss_reasons,
+    open_account,
+)
 from demo.amocrm.world import AmocrmWorld
-from demo.story import CallNote, Deal, Manager, Stage, Story, Task
-
-ACCOUNT_ID = 30111222
-FIRST_GROUP_ID = 450_001
-WON, LOST = 142, 143
-SYSTEM_SORT = {WON: 10_000, LOST: 11_000}
-SYSTEM_NAMES = {WON: "Успешно реализовано", LOST: "Закрыто и не реализовано"}
-# Custom fields of the account: id, name, code, type.
-INVOICE_FIELD = (601, "Номер счёта", None, "text")
-DEAL_TAX_FIELD = (602, "ИНН", None, "text")
-PHONE_FIELD = (301, "Телефон", "PHONE", "multitext")
-COMPANY_TAX_FIELD = (603, "ИНН", None, "text")
-LOSS_REASON_ID = 17_001
+from demo.story import CallNote, Deal, Story, Task
 
 
 def world_from_story(story: Story, *, until: datetime | None = None) -> AmocrmWorld:
     """The account as it stands at `until` (default: the story's present). Equal stories give equal worlds."""
     now = until or story.told_at
-    world = AmocrmWorld(
-        account=_account(story),
-        users=[_user(manager, story) for manager in story.managers],
-        pipelines=[_pipeline(story)],
-    )
+    world = open_account(story)
     deals = [deal for deal in story.deals if deal.created_at <= now]
-    names = sorted({deal.loss_reason for deal in story.deals if deal.loss_reason})
-    reasons = {name: _loss_reason(LOSS_REASON_ID + place, name) for place, name in enumerate(names)}
+    reasons = loss_reasons(story)
     for deal in deals:
         _tell_deal(world, story, deal, now, reasons)
     _tell_parties(world, deals)
@@ -49,120 +42,6 @@ def world_from_story(story: Story, *, until: datetime | None = None) -> AmocrmWo
         if deal.deleted_at is not None and deal.deleted_at <= now:
             world.delete("leads", deal.deal_id, deal.deleted_at, by=_owner_at(deal, deal.deleted_at))
     return world
-
-
-# ── the account ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _account(story: Story) -> Record:
-    teams = {manager.team: None for manager in story.managers}
-    return {
-        "id": ACCOUNT_ID,
-        "name": story.name,
-        "subdomain": "example",
-        "created_at": to_unix(story.opened_at),
-        "created_by": 0,
-        "updated_at": to_unix(story.opened_at),
-        "updated_by": 0,
-        "current_user_id": story.managers[0].user_id if story.managers else 0,
-        "country": "RU",
-        "currency": "RUB",
-        "currency_symbol": "₽",
-        "customers_mode": "disabled",
-        "is_unsorted_on": True,
-        "is_loss_reason_enabled": True,
-        "is_helpbot_enabled": False,
-        "is_technical_account": False,
-        "contact_name_display_order": 1,
-        "is_api_filter_enabled": True,
-        "version": 13,
-        "invoices_settings": {"lang": "ru", "currency": "RUB"},
-        "_embedded": {
-            "users_groups": [
-                {"id": 0, "name": "Отдел продаж", "uuid": None},
-                *({"id": FIRST_GROUP_ID + i, "name": team, "uuid": None} for i, team in enumerate(teams)),
-            ],
-            "task_types": [
-                {"id": 1, "name": "Связаться", "color": None, "icon_id": None, "code": "FOLLOW_UP"},
-                {"id": 2, "name": "Встреча", "color": None, "icon_id": None, "code": "MEETING"},
-            ],
-            "datetime_settings": {
-                "date_pattern": "d.m.Y H:i",
-                "date_format": "d.m.Y",
-                "time_format": "H:i",
-                "timezone": story.timezone,
-                "timezone_offset": story.told_at.strftime("%z"),
-            },
-        },
-    }
-
-
-def _user(manager: Manager, story: Story) -> Record:
-    """The first manager's token is used, so he is the account's administrator."""
-    teams = list({other.team: None for other in story.managers})
-    group_id = FIRST_GROUP_ID + teams.index(manager.team)
-    everything = {"view": "A", "edit": "A", "add": "A", "delete": "A", "export": "A"}
-    return {
-        "id": manager.user_id,
-        "name": manager.name,
-        "email": manager.email,
-        "lang": "ru",
-        "rights": {
-            "leads": everything,
-            "contacts": everything,
-            "companies": everything,
-            "tasks": {"edit": "A", "delete": "A"},
-            "mail_access": False,
-            "catalog_access": True,
-            "status_rights": None,
-            "is_admin": manager is story.managers[0],
-            "is_free": False,
-            "is_active": manager.is_active,
-            "group_id": group_id,
-            "role_id": None,
-        },
-        "_embedded": {"roles": [], "groups": [{"id": group_id, "name": manager.team}]},
-    }
-
-
-def _pipeline(story: Story) -> Record:
-    told = {stage.stage_id for stage in story.stages}
-    ordinary = [stage_id for stage_id in told if stage_id not in SYSTEM_SORT]
-    unsorted_id = max(ordinary, default=1000) + 1000
-    statuses = [_status(story, unsorted_id, "Неразобранное", 10, "#c1c1c1", kind=1)]
-    for stage in sorted(story.stages, key=lambda stage: stage.position):
-        statuses.append(_told_status(story, stage))
-    for stage_id, name in SYSTEM_NAMES.items():
-        if stage_id not in told:
-            statuses.append(_status(story, stage_id, name, SYSTEM_SORT[stage_id], "#D5D8DB"))
-    return {
-        "id": story.pipeline_id,
-        "name": story.pipeline_name,
-        "sort": 1,
-        "is_main": True,
-        "is_unsorted_on": True,
-        "is_archive": False,
-        "account_id": ACCOUNT_ID,
-        "_embedded": {"statuses": statuses},
-    }
-
-
-def _told_status(story: Story, stage: Stage) -> Record:
-    sort = SYSTEM_SORT.get(stage.stage_id, 10 + stage.position)
-    return _status(story, stage.stage_id, stage.name, sort, "#99ccff")
-
-
-def _status(story: Story, stage_id: int, name: str, sort: int, color: str, *, kind: int = 0) -> Record:
-    return {
-        "id": stage_id,
-        "name": name,
-        "sort": sort,
-        "is_editable": stage_id not in SYSTEM_SORT and kind == 0,
-        "pipeline_id": story.pipeline_id,
-        "color": color,
-        "type": kind,
-        "account_id": ACCOUNT_ID,
-    }
 
 
 # ── deals and people ────────────────────────────────────────────────────────────────────────────────────────────
@@ -360,10 +239,6 @@ def _owner_at(deal: Deal, moment: datetime) -> int:
 
 def _sale(amount: Decimal) -> Record:
     return {"sale_field_value": {"sale": int(amount) if amount == int(amount) else float(amount)}}
-
-
-def _loss_reason(reason_id: int, name: str) -> Record:
-    return {"id": reason_id, "name": name, "sort": 100, "created_at": 1_700_000_000, "updated_at": 1_700_000_000}
 
 
 def _fields(*filled: tuple[tuple[int, str, str | None, str], Any]) -> list[Record] | None:

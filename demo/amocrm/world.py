@@ -36,12 +36,25 @@ class AmocrmWorld:
     def __init__(self, *, account: Record, users: list[Record], pipelines: list[Record]) -> None:
         self.lock = threading.RLock()
         self.account = account
-        self.users = users
-        self.pipelines = pipelines
+        # Lists without a history, by address: the key in `_embedded` and the records.
+        self.dictionaries: dict[str, tuple[str, list[Record]]] = {
+            "users": ("users", users),
+            "leads/pipelines": ("pipelines", pipelines),
+            "leads/loss_reasons": ("loss_reasons", []),
+            "leads/custom_fields": ("custom_fields", []),
+            "contacts/custom_fields": ("custom_fields", []),
+            "companies/custom_fields": ("custom_fields", []),
+            "sources": ("sources", []),
+            "leads/tags": ("tags", []),
+        }
         self.tables = {path: Table(path) for path in LISTS}
         self.trash: dict[str, Table] = {path: Table(path) for path in ("leads", "contacts", "companies")}
         self._kept: dict[tuple[str, Any], Record] = {}
         self._event_count = 0
+
+    @property
+    def users(self) -> list[Record]:
+        return self.dictionaries["users"][1]
 
     @property
     def account_id(self) -> int:

@@ -28,7 +28,10 @@ REQUESTS_PER_SECOND = 10
 TOLERANCE = 1e-6
 LONGEST_PERIOD = timedelta(days=30)
 KEPT_SECONDS = 60.0
-BASIC_FIELDS = "records,start,finish,answer,from_extension,from_number,to_extension,to_number,disconnect_reason,line_number,location"
+BASIC_FIELDS = (
+    "records,start,finish,answer,from_extension,from_number,to_extension,to_number,disconnect_reason,"
+    "line_number,location"
+)
 
 _DATE = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})(?: (\d{2}):(\d{2}):(\d{2}))?")
 

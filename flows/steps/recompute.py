@@ -10,6 +10,7 @@ from base.points import reached
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
 from flows.steps.sync import files_of
+from metrics.catalogue import load_catalogue
 from metrics.compute import PeriodReport
 from metrics.compute import recompute as compute_periods
 from metrics.inputs import InputsReport, load_inputs
@@ -48,9 +49,11 @@ def recompute(
     with open_warehouse(
         files_of(project), command="recompute", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
     ) as warehouse:
+        catalogue = load_catalogue(project.company.metrics_dir)
         report = prepare(warehouse, project, clock)
-        chosen = periods_touched(warehouse.connection, project.company) if periods is None else list(periods)
-        report.periods = compute_periods(warehouse.connection, project.company, chosen, clock)
+        if periods is None:
+            periods = periods_touched(warehouse.connection, project.company, catalogue)
+        report.periods = compute_periods(warehouse.connection, project.company, periods, clock, catalogue=catalogue)
         reached("recompute.done")
         return report
 

@@ -43,7 +43,7 @@ def parse_value(field: Field, text: str, *, country: str) -> Any:
     if not text and field.optional:
         return None
     if not text:
-        raise BadValue(say("значение обязательно", "a value is required"))
+        raise BadValue(say("непустое значение", "a value"))
     if field.kind == "choice":
         return _parse_choice(text, field.choices)
     if field.kind == "phone":

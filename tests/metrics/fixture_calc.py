@@ -29,6 +29,7 @@ from tests.metrics.fixture_core import (
     add_stages,
     insert,
     moscow,
+    phone_of,
 )
 from warehouse.ddl import create_all
 
@@ -94,6 +95,14 @@ CALLS: list[tuple[str, str, str | None, str, int]] = [
     ("C10", "11 13:00", None, "in", 0), ("C11", "12 10:00", "A", "out", 45), ("C12", "13 12:00", "B", "in", 200),
     ("C13", "16 10:05", "B", "out", 60), ("C14", "16 12:00", "A", "internal", 300),
 ]  # fmt: skip
+# Call: the deal whose phone it was on (0 = of no deal); and the calls on numbers nobody had talked with before.
+NUMBERS = {
+    "C1": 1, "C2": 2, "C3": 2, "C4": 3, "C5": 3, "C6": 4, "C7": 5, "C8": 7, "C9": 7, "C10": 0, "C11": 9, "C12": 1,
+    "C13": 4,
+}  # fmt: skip
+COLD = ("C1", "C2", "C4", "C6", "C7", "C8", "C10", "C11")
+# Entries into stages that are no first pass.
+RETURNS = {"D3": [("qualified", "10 16:00", "A", True), ("meeting", "12 11:00", "A", True)]}
 PAYMENTS: list[tuple[str, int, str, int, str | None]] = [
     ("P1", 12, "D1", 100_000, "A"), ("P2", 11, "D2", 60_000, "A"), ("P3", 20, "D2", 40_000, "A"),
     ("P4", 24, "D7", 150_000, "B"), ("P5", 9, "D8", 90_000, "B"), ("P6", 25, "D8", -30_000, "B"),
@@ -162,6 +171,8 @@ def call_row(call: str, at: str, person: str | None, direction: str, talk: int, 
         "call_id": call,
         **moment(moscow(at), "started_at"),
         "direction": direction,
+        "external_number": phone_of(NUMBERS[call]) if call in NUMBERS else None,
+        "is_cold": call in COLD,
         **credit(person),
         "line_team": "North" if direction == "in" else None,
         "talk_seconds": talk,
@@ -245,14 +256,11 @@ def _add_deals(connection: duckdb.DuckDBPyConnection) -> None:
             [{"source": "amo", "deal_id": deal, "title": f"Deal {deal}", "url": f"https://crm/{deal}"}],
         )
         add_lead(connection, deal, passes[0][1], owner)
-        for ordinal, (stage, at, person, is_touched) in enumerate(passes, start=1):
+        for stage, at, person, is_touched in passes:
             _add_pass(connection, deal, stage, at, person, owner, is_touched)
-            if is_touched and stage != "paid":
-                _add_entry(connection, deal, ordinal, stage, at, person)
+        _add_entries(connection, deal, [entry for entry in passes if entry[0] != "paid" and entry[3]])
     for deal, (at, outcome, person) in ENDINGS.items():
         add_ending(connection, deal, at, outcome, person)
-        if outcome == "lost":
-            _add_entry(connection, deal, 99, "lost", at, person)
 
 
 def _add_pass(
@@ -271,10 +279,17 @@ def _add_pass(
         insert(connection, "calc.kind_touches", [touch])
 
 
-def _add_entry(
-    connection: duckdb.DuckDBPyConnection, deal: str, ordinal: int, stage: str, at: str, person: str
-) -> None:
-    stage_id, position, kind = STAGES[stage]
-    place = {"source": "amo", "deal_id": deal, "ordinal": ordinal, "pipeline_id": PIPELINE, "stage_id": stage_id}
-    row = place | {"kind": kind, "position": position} | credit(person) | moment(moscow(at), "entered_at")
-    insert(connection, "calc.stage_events", [row])
+def _add_entries(connection: duckdb.DuckDBPyConnection, deal: str, touched: list[tuple[str, str, str, bool]]) -> None:
+    entries = [entry[:3] for entry in touched + RETURNS.get(deal, [])]
+    at, outcome, person = ENDINGS.get(deal, ("", "", ""))
+    if outcome == "lost":
+        entries.append(("lost", at, person))
+    before: dict[str, Any] = {}
+    rows = []
+    for ordinal, (stage, entered, who) in enumerate(sorted(entries, key=lambda entry: moscow(entry[1])), start=1):
+        stage_id, position, kind = STAGES[stage]
+        place = {"pipeline_id": PIPELINE, "stage_id": stage_id, "kind": kind, "position": position}
+        key = {"source": "amo", "deal_id": deal, "ordinal": ordinal}
+        rows.append(key | place | before | credit(who) | moment(moscow(entered), "entered_at"))
+        before = {f"from_{name}": value for name, value in place.items()}
+    insert(connection, "calc.stage_events", rows)

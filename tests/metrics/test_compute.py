@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from base.errors import ClosedPeriodError, InvariantError, UsageError
-from metrics.catalogue import load_catalogue
+from metrics.catalogue import Catalogue, load_catalogue
 from metrics.compute import PeriodReport, recompute
 from metrics.funnel import read_funnel
 from metrics.periods import parse_period
@@ -28,11 +28,22 @@ from tests.metrics.fixture_core import COMPANY, add_stages, fresh_clock, insert,
 from tests.metrics.test_catalogue import OWN, own
 
 NOVEMBER = parse_period("2026-11")
+KEYS = "leads_new calls_attempted calls_successful call_connect_rate stage_conversion_cohort"
 STORED = ("facts.kpi", "facts.funnel", "facts.plan_fact", "meta.absent_metrics", "calc.periods")
 
 
-def compute(connection: duckdb.DuckDBPyConnection, period: str = "2026-11", **options: Any) -> PeriodReport:
-    (report,) = recompute(connection, COMPANY, parse_period(period), fresh_clock(), **options)
+def only(keys: str) -> Catalogue:
+    """A catalogue of some metrics: a test of one metric need not wait for all."""
+    whole = load_catalogue()
+    return Catalogue({key: whole.get(key) for key in keys.split()})
+
+
+def compute(
+    connection: duckdb.DuckDBPyConnection, keys: str = "", period: str = "2026-11", catalogue: Catalogue | None = None
+) -> PeriodReport:
+    """Recompute one period with some metrics, or all."""
+    catalogue = catalogue or (only(keys) if keys else None)
+    (report,) = recompute(connection, COMPANY, parse_period(period), fresh_clock(), catalogue=catalogue)
     return report
 
 
@@ -58,13 +69,13 @@ def test_facts_kept_up_step_by_step_equal_facts_made_from_nothing() -> None:
     late = call_row("C99", "20 10:00", "B", "out", 100)
     grown = reference_calc()
     insert(grown, "calc.calls", [call_row("C98", "21 10:00", None, "out", 100)])
-    compute(grown)
+    compute(grown, KEYS)
     grown.execute("DELETE FROM calc.calls WHERE call_id = 'C98'")
     insert(grown, "calc.calls", [late])
-    report = compute(grown)
+    report = compute(grown, KEYS)
     fresh = reference_calc()
     insert(fresh, "calc.calls", [late])
-    compute(fresh)
+    compute(fresh, KEYS)
     assert stored(grown) == stored(fresh)
     # Three call metrics of B, its team, the company, and of nobody: no other metric's rows were touched.
     assert 0 < report.rows_written < 40
@@ -83,12 +94,14 @@ def test_a_closed_period_is_refused_and_nothing_else_of_the_range_is_done() -> N
 def test_a_fact_unlike_its_evidence_undoes_the_whole_period(tmp_path: Path) -> None:
     """A query that gives another answer each time is the plainest way to disagree with one's evidence."""
     connection = reference_calc()
-    compute(connection)
+    compute(connection, "calls_attempted")
     before = stored(connection)
     insert(connection, "calc.calls", [call_row("C99", "20 10:00", "B", "out", 100)])
     text = OWN.replace("additivity: distinct", "additivity: additive").replace("1 AS num", "random() AS num")
+    whole = load_catalogue(own(tmp_path, text))
+    catalogue = Catalogue({key: whole.get(key) for key in ("calls_attempted", "calls_people")})
     with pytest.raises(InvariantError) as caught:
-        compute(connection, catalogue=load_catalogue(own(tmp_path, text)))
+        compute(connection, catalogue=catalogue)
     assert "calls_people" in str(caught.value)
     assert stored(connection) == before
 
@@ -110,7 +123,7 @@ def test_metrics_of_a_missing_source_are_absent_and_the_others_stay() -> None:
 def test_a_stream_never_completely_loaded_counts_as_missing() -> None:
     connection = reference_calc()
     cover(connection, "mango2", "calls", None)
-    assert "calls_attempted" in compute(connection).absent
+    assert "calls_attempted" in compute(connection, "calls_attempted").absent
     assert read_completeness(connection)[-1].complete_until is None
 
 
@@ -118,7 +131,7 @@ def test_a_source_no_longer_configured_does_not_hold_back_the_others() -> None:
     connection = reference_calc()
     cover(connection, "old", "calls", "03 00:00")
     insert(connection, "meta.sources", [{"source": "old", "is_enabled": False}])
-    compute(connection)
+    compute(connection, "calls_attempted")
     assert numbers(connection, "calls_attempted")["company"] == (9, None)
 
 
@@ -133,19 +146,19 @@ def test_without_a_stage_map_stage_metrics_are_absent_and_calls_and_money_stay()
 def test_a_guessed_stage_kind_keeps_only_the_metrics_that_need_it_absent() -> None:
     connection = reference_calc()
     connection.execute("UPDATE core.stages SET is_guess = TRUE WHERE kind = 'meeting'")
-    absent = compute(connection).absent
-    assert set(absent) == {"meetings_held", "stage_conversion_cohort", "stage_conversion_period"}
+    absent = compute(connection, "meetings_held offers_sent stage_conversion_cohort leads_new").absent
+    assert set(absent) == {"meetings_held", "stage_conversion_cohort"}
     assert "meeting" in str(absent["meetings_held"])
     connection.execute("UPDATE core.stages SET is_guess = FALSE")
-    assert not compute(connection).absent
+    assert not compute(connection, "meetings_held offers_sent stage_conversion_cohort leads_new").absent
     assert read_absent(connection, "2026-11") == {}
 
 
 def test_a_fact_that_became_absent_is_taken_away() -> None:
     connection = reference_calc()
-    compute(connection)
+    compute(connection, "meetings_held offers_sent")
     connection.execute("DELETE FROM core.stages WHERE kind = 'offer'")
-    compute(connection)
+    compute(connection, "meetings_held offers_sent")
     assert read_kpi(connection, "2026-11", "offers_sent") == []
 
 
@@ -153,7 +166,7 @@ def test_records_of_a_day_not_complete_yet_wait_and_other_sources_do_not() -> No
     connection = reference_calc()
     # Telephony is complete until noon of the 13th: the last whole day is the 12th, so C12 and C13 wait.
     connection.execute("UPDATE meta.coverage SET complete_until = ? WHERE facet = 'calls'", [moscow("13 12:30")])
-    report = compute(connection)
+    report = compute(connection, "calls_successful revenue_cash")
     rows = {row.metric: row for row in read_kpi(connection, "2026-11", by="company")}
     assert rows["calls_successful"].num == 6
     assert rows["calls_successful"].as_of == report.as_of == moscow("13 00:00")
@@ -166,7 +179,7 @@ def test_records_of_a_day_not_complete_yet_wait_and_other_sources_do_not() -> No
 
 
 def test_before_its_first_complete_day_a_period_has_no_numbers() -> None:
-    report = compute(reference_calc(until="01 15:00"))
+    report = compute(reference_calc(until="01 15:00"), "leads_new calls_attempted")
     assert not report.metrics
     assert report.as_of is None
 
@@ -179,12 +192,12 @@ def test_a_cohort_goes_on_after_its_period_and_a_sum_of_the_period_does_not() ->
         "UPDATE calc.leads SET first_action_at = ?, first_success_at = ? WHERE deal_id = 'D6'", [called] * 2
     )
     insert(connection, "calc.calls", [call_row("C99", "12-03 10:00", "B", "out", 100)])
-    compute(connection)
+    compute(connection, "leads_processed lead_contact_rate calls_attempted")
     assert numbers(connection, "leads_processed")["company"] == (8, None)
     assert numbers(connection, "lead_contact_rate")["company"] == (7, 8)
     assert numbers(connection, "calls_attempted")["company"] == (9, None)
     rows, _ = compute_kpi(
-        connection, COMPANY, load_catalogue(), NOVEMBER[0], date(2026, 11, 30), "lead_contact_rate", "company"
+        connection, COMPANY, only("lead_contact_rate"), NOVEMBER[0], date(2026, 11, 30), "lead_contact_rate", "company"
     )
     assert [row.num for row in rows] == [6]
 
@@ -192,9 +205,11 @@ def test_a_cohort_goes_on_after_its_period_and_a_sum_of_the_period_does_not() ->
 def test_as_of_cuts_by_the_events_time_and_stores_nothing() -> None:
     """metrics.md 4.6: at the end of 16 November A and B have 250 000 of revenue."""
     connection = reference_calc()
-    compute(connection)
+    compute(connection, "revenue_cash win_rate avg_check")
     before = stored(connection)
-    rows, absent = compute_kpi(connection, COMPANY, load_catalogue(), NOVEMBER[0], date(2026, 11, 16), by="company")
+    rows, absent = compute_kpi(
+        connection, COMPANY, only("revenue_cash win_rate avg_check"), NOVEMBER[0], date(2026, 11, 16), by="company"
+    )
     values = {row.metric: (row.num, row.den) for row in rows}
     assert values["revenue_cash"] == (250_000, None)
     assert values["win_rate"] == (2, 4)
@@ -206,7 +221,7 @@ def test_as_of_cuts_by_the_events_time_and_stores_nothing() -> None:
 def test_a_deal_that_ended_twice_in_a_period_gives_its_last_ending_only() -> None:
     connection = reference_calc()
     add_ending(connection, "D1", "05 10:00", "lost", "B")
-    compute(connection)
+    compute(connection, "win_rate")
     assert numbers(connection, "win_rate") == {"company": (4, 8), "A": (2, 4), "B": (2, 4)}
 
 
@@ -214,7 +229,7 @@ def test_a_loss_stays_in_its_month_when_the_deal_is_won_in_the_next() -> None:
     connection = reference_calc(until="2027-01-01 00:00")
     add_ending(connection, "D3", "12-05 10:00", "won", "A")
     add_paid(connection, "D3", date(2026, 12, 6), "A")
-    recompute(connection, COMPANY, parse_period("2026-11..2026-12"), fresh_clock())
+    recompute(connection, COMPANY, parse_period("2026-11..2026-12"), fresh_clock(), catalogue=only("win_rate"))
     assert numbers(connection, "win_rate")["A"] == (2, 4)
     assert numbers(connection, "win_rate", "2026-12")["A"] == (1, 1)
 
@@ -223,7 +238,8 @@ def test_a_full_refund_takes_the_deal_back_in_its_own_period() -> None:
     connection = reference_calc(until="2027-01-01 00:00")
     add_paid(connection, "D1", date(2026, 12, 4), "A", ordinal=2, sign=-1)
     insert(connection, "calc.payments", [payment_row("P8", date(2026, 12, 4), "D1", -100_000, "A")])
-    recompute(connection, COMPANY, parse_period("2026-11..2026-12"), fresh_clock())
+    catalogue = only("deals_paid win_rate avg_check")
+    recompute(connection, COMPANY, parse_period("2026-11..2026-12"), fresh_clock(), catalogue=catalogue)
     assert numbers(connection, "deals_paid")["company"] == (4, None)
     assert numbers(connection, "deals_paid", "2026-12")["company"] == (-1, None)
     # The deal was won and paid, and the money went back: at today's as_of it is not a paid win.
@@ -236,14 +252,14 @@ def test_a_deal_paid_refunded_and_paid_again_brings_its_money_once() -> None:
     connection = reference_calc()
     add_paid(connection, "D1", date(2026, 11, 13), "A", ordinal=2, sign=-1)
     add_paid(connection, "D1", date(2026, 11, 14), "A", ordinal=3)
-    compute(connection)
+    compute(connection, "avg_check")
     assert numbers(connection, "avg_check")["A"] == (200_000, 2)
 
 
 def test_unassigned_records_keep_the_parts_equal_to_the_whole() -> None:
     connection = reference_calc()
     add_lead(connection, "D11", "17 10:00", None)
-    compute(connection)
+    compute(connection, "leads_new")
     assert numbers(connection, "leads_new") == {
         "company": (9, None),
         "A": (5, None),
@@ -259,7 +275,7 @@ def test_whoever_was_there_gets_a_row_and_whoever_left_before_does_not() -> None
     since = {"name": "Новая", "team": "East", "valid_from": date(2026, 11, 20)}
     gone = {"name": "Бывшая", "team": "West", "valid_from": date(1900, 1, 1), "valid_to": date(2026, 10, 31)}
     insert(connection, "core.people", [{"person_id": "C"} | since, {"person_id": "D"} | gone])
-    compute(connection)
+    compute(connection, "leads_new lead_contact_rate")
     leads = {row.entity_id: row for row in read_kpi(connection, "2026-11", "leads_new")}
     rates = {row.entity_id: row for row in read_kpi(connection, "2026-11", "lead_contact_rate")}
     assert (leads["C"].num, leads["C"].value, leads["C"].entity_name) == (0, 0, "Новая")
@@ -273,9 +289,10 @@ def test_two_crms_with_the_same_pipeline_id_keep_their_funnels_apart() -> None:
     connection = reference_calc()
     add_stages(connection, source="second")
     connection.execute(
-        "INSERT INTO calc.stage_passes SELECT * REPLACE ('second' AS source) FROM calc.stage_passes WHERE deal_id = 'D1'"
+        "INSERT INTO calc.stage_passes "
+        "SELECT * REPLACE ('second' AS source) FROM calc.stage_passes WHERE deal_id = 'D1'"
     )
-    compute(connection)
+    compute(connection, "stage_conversion_cohort")
     dens = {
         row.source: row.den
         for row in read_funnel(connection, "2026-11")
@@ -289,7 +306,7 @@ def test_the_weakest_credit_of_the_records_is_the_facts() -> None:
     connection = reference_calc()
     connection.execute("UPDATE calc.leads SET credit_precision = 'load_interval' WHERE deal_id = 'D1'")
     connection.execute("UPDATE calc.leads SET credit_precision = 'current_owner' WHERE deal_id = 'D5'")
-    compute(connection)
+    compute(connection, "leads_new")
     rows = {row.entity_id: row.credit_precision for row in read_kpi(connection, "2026-11", "leads_new")}
     assert (rows["A"], rows["B"], rows["company"]) == ("load_interval", "current_owner", "current_owner")
 
@@ -297,7 +314,7 @@ def test_the_weakest_credit_of_the_records_is_the_facts() -> None:
 def test_weeks_quarters_and_days_are_computed_by_the_same_queries() -> None:
     connection = reference_calc()
     for period, calls in (("2026-W45", 5), ("2026-Q4", 9), ("2026-11-03", 2), ("2026-12", None)):
-        report = compute(connection, period)
+        report = compute(connection, "calls_attempted", period)
         if calls is None:
             assert "calls_attempted" in report.absent
         else:

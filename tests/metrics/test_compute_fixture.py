@@ -1,4 +1,8 @@
-"""Every "Fixture" value of metrics.md for the metrics there are, out of hand-written `calc.*` rows."""
+"""Every "Fixture" value of metrics.md for the metrics there are.
+
+Once out of hand-written `calc.*` rows, once out of those resolve makes of the fixture's records: what fails only the
+second time is resolve's.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,19 @@ from metrics.compute import recompute
 from metrics.funnel import read_funnel
 from metrics.periods import parse_period
 from metrics.reading import read_kpi
+from metrics.resolve import resolve
 from tests.metrics.fixture_calc import reference_calc
-from tests.metrics.fixture_core import COMPANY, STAGES, fresh_clock
+from tests.metrics.fixture_core import COMPANY, STAGES, fresh_clock, insert, reference
 
 
-@pytest.fixture(scope="module")
-def computed() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = reference_calc()
+@pytest.fixture(scope="module", params=["by hand", "resolved"])
+def computed(request: pytest.FixtureRequest) -> Iterator[duckdb.DuckDBPyConnection]:
+    if request.param == "by hand":
+        connection = reference_calc()
+    else:
+        connection = reference()
+        insert(connection, "core.lines", [{"source": "mango", "line": "74951234567", "team": "North"}])
+        resolve(connection, COMPANY, fresh_clock())
     recompute(connection, COMPANY, parse_period("2026-11"), fresh_clock())
     yield connection
     connection.close()
@@ -28,11 +38,21 @@ EXPECTED = {
     "leads_new": (8, 5, 3, None),
     "leads_processed": (7, 5, 2, None),
     "lead_contact_rate": ((6, 8), (5, 5), (1, 3), None),
+    "lead_no_contact_rate": ((2, 8), (0, 5), (2, 3), None),
     "calls_attempted": (9, 7, 2, None),
     "calls_successful": (8, 5, 3, None),
     "call_connect_rate": ((6, 9), (5, 7), (1, 2), None),
+    # D1's number spoke to both.
+    "contacts_reached_unique": (6, 5, 2, None),
     "meetings_held": (4, 2, 2, None),
     "offers_sent": (6, 3, 3, None),
+    "call_to_meeting_rate": ((4, 8), (2, 5), (2, 3), None),
+    "meeting_to_offer_rate": ((6, 4), (3, 2), (3, 2), None),
+    "offer_to_payment_rate": ((4, 6), (2, 3), (2, 3), None),
+    "qualified_to_paid_rate": ((3, 6), (3, 5), (0, 1), None),
+    # Cohort of eight leads: 20 stages passed between base and won.
+    "stage_skip_rate": ((4, 20), (2, 13), (2, 7), None),
+    "backward_move_rate": ((1, 24), (1, 15), (0, 9), None),
     "stage_conversion_cohort": ((3, 8), (3, 5), (0, 3), None),
     "stage_conversion_period": ((4, 8), (2, 5), (2, 3), None),
     "win_rate": ((4, 8), (2, 4), (2, 4), None),
@@ -56,6 +76,34 @@ def test_a_metric_has_the_fixtures_values(computed: duckdb.DuckDBPyConnection, m
         num, den = expected if isinstance(expected, tuple) else (expected, None)
         assert (row.num, row.den) == (num, den), entity
         assert row.value == (num if den is None else num / den)
+
+
+def form(connection: duckdb.DuckDBPyConnection, metric: str, variant: str) -> tuple[object, object]:
+    """The company's num and den in one form of a metric."""
+    (row,) = [
+        row for row in read_kpi(connection, "2026-11", metric, "company", variants=True) if row.variant == variant
+    ]
+    return row.num, row.den
+
+
+@pytest.mark.parametrize(("variant", "calls"), [("direction=in", 2), ("direction=out", 6), ("cold", 3), ("warm", 5)])
+def test_successful_calls_split_by_direction_and_by_who_was_known(
+    computed: duckdb.DuckDBPyConnection, variant: str, calls: int
+) -> None:
+    assert form(computed, "calls_successful", variant) == (calls, None)
+
+
+@pytest.mark.parametrize(("stage", "parts"), [("meeting", (1, 5)), ("invoice", (3, 4)), ("qualified", (0, 6))])
+def test_a_skipped_stage_is_told_stage_by_stage(
+    computed: duckdb.DuckDBPyConnection, stage: str, parts: tuple[int, int]
+) -> None:
+    assert form(computed, "stage_skip_rate", f"source=amo;stage={STAGES[stage][0]}") == parts
+
+
+def test_a_fixed_horizon_waits_for_its_days(computed: duckdb.DuckDBPyConnection) -> None:
+    """No deal qualified in November has had its sixty days by the end of the month."""
+    variants = {row.variant for row in read_kpi(computed, "2026-11", "qualified_to_paid_rate", variants=True)}
+    assert variants == {""}
 
 
 def test_missed_calls_belong_to_the_lines_team_and_to_no_manager(computed: duckdb.DuckDBPyConnection) -> None:

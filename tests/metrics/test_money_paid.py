@@ -83,6 +83,11 @@ def _add_refunds(world: MoneyWorld) -> None:
     world.pay("split", "12", 200, "Оплата счетов №№ 23, 24 от 05.11.2026", tax="7700000023")
     world.pay("split-back", "20", -150, "Возврат", tax="7700000023")
     world.pay("split-named", "21", -10, "Возврат по п/п split от 12.11.2026 по счету № 24", tax="7700000023")
+    world.deal("two-owners", 200, invoice_number="25", owners=handed)
+    _pay(world, "601", "05", 100, "25", tax="7700000025")
+    _pay(world, "602", "12", 100, "25", tax="7700000025")
+    world.pay("603", "20", -100, "Возврат по п/п 602 от 12.11.2026", tax="7700000025")
+    world.pay("604", "25", -100, "Возврат по п/п 601 от 05.11.2026", tax="7700000025")
     world.deal("chosen", 100)
     world.pay("chosen-in", "05", 100)
     world.decide("chosen-in", "chosen")
@@ -152,6 +157,14 @@ def test_a_full_refund_takes_the_deal_back_from_who_got_it_and_paying_again_give
     ]
     assert _credits(world, "back-2") == [("back-2", "back", Decimal(-100), "A", "North")]
     assert world.status("back") == (100, 100, 0, "paid", "deal")
+
+
+def test_the_deal_is_taken_back_from_who_got_it_even_when_the_last_refund_returns_anothers_payment(
+    world: MoneyWorld,
+) -> None:
+    """Else one manager would keep a deal that was wholly refunded, and the other would lose one never given."""
+    assert [credit[3] for credit in _credits(world, "603", "604")] == ["B", "A"]
+    assert world.turns("two-owners") == [(1, day("12"), "602", "B"), (-1, day("25"), "604", "B")]
 
 
 def test_a_refund_returns_the_payment_order_it_names_else_the_payers_latest(world: MoneyWorld) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,10 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from base.clock import FakeClock
+from tests.voronka.running import Run
 from voronka.app import App
 from voronka.cli import root
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture

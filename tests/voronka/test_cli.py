@@ -11,7 +11,7 @@ import pytest
 
 from base.clock import FakeClock
 from base.secrets import Secret
-from tests.voronka.conftest import Run
+from tests.voronka.running import Run
 from voronka.app import App
 from voronka.crash import report_crash
 from warehouse.lock import writer_lock
@@ -191,3 +191,12 @@ def test_an_interrupt_is_quiet_and_exits_130(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 130
     assert done.stderr.strip() == ""
+
+
+def test_demo_never_empties_a_folder_of_somebody_else(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "report.xlsx").write_text("x", "utf-8")
+    result = run("demo", "--dir", str(folder))
+    assert result.exit_code == 2
+    assert (folder / "report.xlsx").exists()

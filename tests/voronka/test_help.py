@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 import pytest
 
-from tests.voronka.conftest import Run
+from tests.voronka.running import Run
 from voronka.command import Command, Group, TextArgument, TextOption
 from voronka.commands import COMMANDS
 

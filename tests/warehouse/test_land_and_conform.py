@@ -165,7 +165,12 @@ def test_a_failure_in_mid_stream_keeps_what_was_read_and_leaves_completeness_alo
 
     assert deals(toy, "deal_id") == [("1",)]
     assert [error.what.en for error in report.errors] == ["Fault"]
-    assert {row[0] for row in query(toy, "SELECT stream FROM meta.coverage")} == {"users", "events", "contacts"}
+    assert dict(query(toy, "SELECT stream, complete_until FROM meta.coverage")) == {
+        "users": EPOCH,
+        "deals": None,
+        "events": EPOCH,
+        "contacts": EPOCH,
+    }
 
 
 def test_refused_credentials_cost_one_request_and_fail_every_stream(toy: Toy) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from base.clock import FakeClock, SystemClock
+from base.clock import FakeClock
 from base.errors import BusyError
 from base.text import Text
 from warehouse.lock import writer_lock
-
 
 HOLD = """
 import sys

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ own_tax_ids = ["{tax_id}"]
 type = "amocrm"
 base_url = "{amo_url}"
 token = "${{AMO_TOKEN}}"
-requests_per_second = 7
+start = "{start}"
+requests_per_second = 6
 fields = {{ invoice_number = "Номер счёта", tax_id = "ИНН" }}
 
 [sources.mango]
@@ -124,7 +126,11 @@ def demo_command(app: App, folder: Path, deals: int, seed: int) -> int:
             status = max(status, _run(app, config, clock, arguments))
     if status:
         return status
-    for arguments in (["kpi", months[-1]], ["funnel", months[-1]], ["explain", months[-1], "refund_rate"]):
+    for arguments in (
+        ["kpi", months[-1]],
+        ["funnel", months[-1]],
+        ["explain", months[-1], "deals_paid", "--who", story.managers[0].person_id],
+    ):
         status = max(status, _run(app, config, clock, arguments))
     _tell_next(app, config, months[-1])
     return status
@@ -167,13 +173,19 @@ def _write_company(folder: Path, story: Story, language: str, amo_url: str, mang
         tax_id=story.tax_id,
         amo_url=amo_url,
         mango_url=mango_url,
-        start=min(call.started_at for call in story.calls).date().isoformat(),
+        start=_first_day(story).isoformat(),
     )
     (folder / "voronka.toml").write_text(text, "utf-8")
     secrets = {"AMO_TOKEN": AMO_TOKEN, "MANGO_API_KEY": MANGO_KEY, "MANGO_API_SALT": MANGO_SALT}
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()), "utf-8")
     write_inputs(story, folder / "inputs", crm="amo", telephony="mango")
     write_statements(story, folder / "exports")
+
+
+def _first_day(story: Story) -> date:
+    """Where a first load begins: the first of the month in which anything happened."""
+    moments = [*(deal.created_at for deal in story.deals), *(call.started_at for call in story.calls)]
+    return min(moments).date().replace(day=1)
 
 
 def _months(story: Story) -> list[str]:
@@ -206,10 +218,19 @@ def _tell_next(app: App, config: Path, month: str) -> None:
         "ORDER BY paid_on DESC LIMIT 10",
     )
     page = app.page()
+    app.note("")
     page.heading(say("Попробуйте сами", "Try it yourself"))
-    prefix = f"voronka --config {shlex.quote(str(config))}"
+    prefix = f"{_program()} --config {shlex.quote(str(config))}"
     for query in queries:
-        page.say(f'{prefix} sql "{query}"')
-    page.say(f"{prefix} kpi {month} --metric calls_successful")
-    page.say(f"{prefix} status")
+        page.verbatim(f'{prefix} sql "{query}"')
+    page.verbatim(f"{prefix} kpi {month} --metric calls_successful")
+    page.verbatim(f"{prefix} status")
     page.say(say("Свои данные: voronka init", "Your own data: voronka init"))
+
+
+def _program() -> str:
+    """What a person types here: right after `make demo` the command is in `.venv/bin`, not yet on the path."""
+    started_as = Path(sys.argv[0])
+    if shutil.which("voronka") or started_as.name != "voronka":
+        return "voronka"
+    return shlex.quote(os.path.relpath(started_as))

@@ -64,7 +64,7 @@ def show_metric(page: Page, metric: Metric) -> None:
     page.heading(f"SQL: {metric.path}")
     # Each line as it stands: a query is copied, not read aloud.
     for line in metric.sql.splitlines():
-        page.say(line)
+        page.verbatim(line)
 
 
 def _word(page: Page, words: dict[str, Text], key: str) -> str:

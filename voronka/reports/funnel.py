@@ -50,10 +50,10 @@ class Step:
 
 def chain(rows: Sequence[FunnelRow]) -> list[Step]:
     """The stages of one pipeline in their order, `paid` last; rows are every ordered pair of them."""
-    names: dict[str, tuple[float, str]] = {}
+    names: dict[str, tuple[bool, float, str]] = {}
     for row in rows:
-        names[row.from_stage] = (_position(row.from_position), row.from_name)
-        names[row.to_stage] = (float("inf") if row.to_stage == PAID else _position(row.to_position), row.to_name)
+        names[row.from_stage] = (False, _position(row.from_position), row.from_name)
+        names[row.to_stage] = (row.to_stage == PAID, _position(row.to_position), row.to_name)
     order = sorted(names, key=lambda stage: (*names[stage], stage))
     pairs = {(row.from_stage, row.to_stage): row for row in rows}
     steps = []
@@ -61,7 +61,7 @@ def chain(rows: Sequence[FunnelRow]) -> list[Step]:
         previous = pairs.get((order[index - 1], stage)) if index else None
         first = pairs.get((order[0], stage)) if index else None
         base = next((found for later in order[index + 1 :] if (found := pairs.get((stage, later)))), None)
-        steps.append(Step(stage, names[stage][1], previous, first, base))
+        steps.append(Step(stage, names[stage][2], previous, first, base))
     return steps
 
 

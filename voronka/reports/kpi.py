@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from base.text import Text, say
@@ -189,28 +189,26 @@ def _plan_cells(page: Page, row: KpiRow) -> list[Cell | str]:
 
 
 def _show_counted_until(page: Page, kpi: Kpi) -> None:
-    """Until when records count: one sentence, or one for each group of metrics that differs."""
-    untils: dict[Any, list[str]] = {}
+    """To which day records count; metrics that differ from most of the others are named."""
+    untils: dict[datetime, list[str]] = {}
     for row in kpi.rows:
         keys = untils.setdefault(row.as_of, [])
         if row.metric not in keys:
             keys.append(row.metric)
-    if len(untils) == 1:
-        day = page.numbers.day(_last_day(page, next(iter(untils))))
-        page.say(say("Посчитано по {day} включительно.", "Counted to {day}, inclusive.", day=day))
+    if not untils:
         return
+    usual = max(untils, key=lambda as_of: len(untils[as_of]))
+    day = page.numbers.day(_last_day(page, usual))
+    parts = [page.render(say("Посчитано по {day} включительно", "Counted to {day}, inclusive", day=day))]
     for as_of, keys in sorted(untils.items()):
-        page.say(
-            say(
-                "Посчитано по {day} включительно: {labels}.",
-                "Counted to {day}, inclusive: {labels}.",
-                day=page.numbers.day(_last_day(page, as_of)),
-                labels=", ".join(kpi.label(key, page) for key in keys),
-            )
-        )
+        if as_of != usual:
+            labels = ", ".join(kpi.label(key, page) for key in keys)
+            day = page.numbers.day(_last_day(page, as_of))
+            parts.append(page.render(say("по {day} — {labels}", "to {day}: {labels}", day=day, labels=labels)))
+    page.say("; ".join(parts) + ".")
 
 
-def _last_day(page: Page, as_of: Any) -> Any:
+def _last_day(page: Page, as_of: datetime) -> date:
     """The last local day before an exclusive bound."""
     local = as_of.astimezone(page.numbers.zone) if page.numbers.zone else as_of
     return (local - timedelta(microseconds=1)).date()

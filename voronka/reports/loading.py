@@ -9,6 +9,9 @@ from base.text import say
 from flows.steps.progress import StreamReport
 from voronka.reports.page import Cell, Field, Page
 
+# A source that is down fails in twenty streams at once.
+NAMED = 3
+
 
 def show_streams(page: Page, streams: Sequence[StreamReport]) -> None:
     """The table of streams; nothing but a sentence when there are none."""
@@ -54,7 +57,17 @@ def failures(streams: Sequence[StreamReport], page: Page) -> list[str]:
     for report in streams:
         if report.error is not None:
             told.setdefault((report.source, report.error.render(page.language)), []).append(report.stream)
-    return [f"{source} ({', '.join(names)}): {message}" for (source, message), names in told.items()]
+    return [f"{source} ({_listed(names, page)}): {message}" for (source, message), names in told.items()]
+
+
+def _listed(names: Sequence[str], page: Page) -> str:
+    """The first names, and how many more."""
+    more = len(names) - NAMED
+    if more <= 0:
+        return ", ".join(names)
+    return page.render(
+        say("{names} и ещё {more}", "{names} and {more} more", names=", ".join(names[:NAMED]), more=more)
+    )
 
 
 def rejects_hint(streams: Sequence[StreamReport]) -> list[str]:

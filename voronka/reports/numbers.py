@@ -60,16 +60,9 @@ class Numbers:
         number = exact(round(share, SIGNIFICANT)) if isinstance(share, float) else share
         return self._percent(exact(number) * 100, ROUND_DOWN)
 
-    def minutes(self, value: Number | None) -> str:
+    def tenths(self, value: Number | None) -> str:
+        """A number with one place: seconds, minutes."""
         return DASH if value is None else self._group(exact(value), 1)
-
-    def seconds(self, value: Number | None) -> str:
-        """A duration: `3:20`, `1:02:05`."""
-        if value is None:
-            return DASH
-        minutes, seconds = divmod(int(value), 60)
-        hours, minutes = divmod(minutes, 60)
-        return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
     def size(self, count: int | None) -> str:
         """Bytes in the largest unit that leaves a number above one."""

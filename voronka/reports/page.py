@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text as RichText
 
@@ -26,6 +25,8 @@ from voronka.reports.numbers import NARROW_SPACE, Numbers
 
 # Elsewhere than on a terminal there is no width to ask for; this one holds a team beside its company.
 PLAIN_WIDTH = 120
+# Between two columns: the padding and the rule's own column.
+GAP = 2
 # An address or a hash is broken after this many characters; a word is not.
 LONGEST_WORD = 24
 # C0 and C1 controls, and the marks that turn the direction of writing.
@@ -103,6 +104,11 @@ class Page:
         self.console.print(RichText(lines, style=style if self.is_terminal else ""), soft_wrap=not self.is_terminal)
         self._is_empty = False
 
+    def verbatim(self, line: str) -> None:
+        """A line to copy, a query or a command: never broken, whatever the terminal's width."""
+        self.console.print(RichText(clean(line)), soft_wrap=True)
+        self._is_empty = False
+
     def heading(self, text: Text | str) -> None:
         """A title with an empty line before it, except at the top."""
         if not self._is_empty:
@@ -112,6 +118,7 @@ class Page:
     def table(self, fields: Sequence[Field], rows: Sequence[Sequence[Cell | str]]) -> None:
         """Rows below their headings. Columns keep their width; only wide ones are broken over lines."""
         cells = [[self._cell(cell) for cell in row] for row in rows]
+        least = [_least_width(item, [row[index].plain for row in cells]) for index, item in enumerate(fields)]
         table = Table(
             *(
                 Column(
@@ -119,7 +126,7 @@ class Page:
                     justify=item.justify,
                     no_wrap=not item.is_wide,
                     overflow="fold",
-                    min_width=_least_width(item, [row[index].plain for row in cells]),
+                    min_width=least[index],
                 )
                 for index, item in enumerate(fields)
             ),
@@ -131,13 +138,13 @@ class Page:
         )
         for row in cells:
             table.add_row(*row)
-        self._print(table)
+        self._print(table, sum(least) + GAP * (len(least) - 1))
         self._is_empty = False
 
-    def _print(self, table: Table) -> None:
+    def _print(self, table: Table, least_width: int) -> None:
         """A number cut off would be another number: a table that needs more than the page's width gets it."""
         page_width = self.console.width
-        self.console.width = max(page_width, Measurement.get(self.console, self.console.options, table).minimum)
+        self.console.width = max(page_width, least_width)
         try:
             if self.is_terminal:
                 self.console.print(table)

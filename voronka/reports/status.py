@@ -54,17 +54,21 @@ def show_status(page: Page, status: Status) -> None:
         if stream.last_status == "failed" and stream.error:
             page.say(f"{stream.source}/{stream.stream}: {stream.error}", "red")
     for stream in status.stale:
-        page.say(
-            say(
-                "{source}/{stream}: последняя удачная загрузка слишком давно: {when}",
-                "{source}/{stream}: the last successful load is too old: {when}",
-                source=stream.source,
-                stream=stream.stream,
-                when=page.numbers.moment(stream.last_done_at),
-            ),
-            "red",
-        )
+        page.say(_staleness(page, stream), "red")
     _show_files(page, status)
+
+
+def _staleness(page: Page, stream: StreamStatus) -> Text:
+    name = f"{stream.source}/{stream.stream}"
+    if stream.last_done_at is None:
+        return say("{name}: удачной загрузки ещё не было", "{name}: no load has succeeded yet", name=name)
+    when = page.numbers.moment(stream.last_done_at)
+    return say(
+        "{name}: последняя удачная загрузка слишком давно — {when}",
+        "{name}: the last successful load is too old: {when}",
+        name=name,
+        when=when,
+    )
 
 
 def _show_streams(page: Page, status: Status) -> None:
@@ -122,7 +126,7 @@ def _show_files(page: Page, status: Status) -> None:
         return
     page.heading(say("Открыть файл для аналитиков", "To open the analysts' file"))
     for line in open_snippets(published.path):
-        page.say(line)
+        page.verbatim(line)
 
 
 PUBLISHED = say("Для аналитиков", "For analysts")

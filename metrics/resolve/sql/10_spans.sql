@@ -1,4 +1,6 @@
 -- The dated inputs as half-open spans of UTC instants: an event is looked up by its instant, no local day is needed.
+-- Spans of one thing don't overlap, so a plain join on thing and span finds one at most. (An ASOF JOIN says the same,
+-- but took milliseconds for each distinct key: hours for a million deals.)
 CREATE OR REPLACE TEMP MACRO local_day(moment) AS CAST(timezone(getvariable('zone'), moment) AS DATE);
 CREATE OR REPLACE TEMP MACRO day_start(day) AS timezone(getvariable('zone'), CAST(day AS TIMESTAMP));
 
@@ -21,8 +23,15 @@ FROM core.people;
 
 -- A pipeline's map as a whole, for every day on which any of its stages changed: orders compare within one version.
 CREATE OR REPLACE TEMP TABLE map_versions AS
-SELECT DISTINCT source, pipeline_id, valid_from AS version, day_start(valid_from) AS from_at
-FROM core.stages;
+SELECT
+    source,
+    pipeline_id,
+    valid_from AS version,
+    day_start(valid_from) AS from_at,
+    coalesce(
+        day_start(lead(valid_from) OVER (PARTITION BY source, pipeline_id ORDER BY valid_from)), 'infinity'::TIMESTAMPTZ
+    ) AS to_at
+FROM (SELECT DISTINCT source, pipeline_id, valid_from FROM core.stages);
 
 CREATE OR REPLACE TEMP TABLE stage_maps AS
 SELECT version.source, version.pipeline_id, version.version, stage.stage_id, stage.kind, stage.position

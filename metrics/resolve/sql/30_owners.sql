@@ -113,10 +113,11 @@ SELECT
     owned.valid_from,
     owned.valid_to,
     owned.owner_id,
-    CASE WHEN owned.valid_from < identity.to_at THEN identity.person_id END AS person_id,
+    identity.person_id,
     owned.precision
 FROM owned
-ASOF LEFT JOIN identity_spans AS identity
+LEFT JOIN identity_spans AS identity
     ON identity.source = owned.source
     AND identity.external_id = owned.owner_id
-    AND owned.valid_from >= identity.from_at;
+    AND identity.from_at <= owned.valid_from
+    AND identity.to_at > owned.valid_from;

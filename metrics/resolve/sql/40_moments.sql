@@ -111,25 +111,19 @@ SELECT
 FROM moments;
 
 CREATE OR REPLACE TEMP TABLE credited_moments AS
-WITH owned AS (
-    SELECT moment.*, owner.owner_id, owner.precision AS credit_precision
-    FROM deal_moments AS moment
-    ASOF LEFT JOIN next_deal_owners AS owner
-        ON owner.source = moment.source
-        AND owner.deal_id = moment.deal_id
-        AND moment.moment_at >= owner.valid_from
-),
-
-personal AS (
-    SELECT owned.*, CASE WHEN owned.moment_at < identity.to_at THEN identity.person_id END AS person_id
-    FROM owned
-    ASOF LEFT JOIN identity_spans AS identity
-        ON identity.source = owned.source
-        AND identity.external_id = owned.owner_id
-        AND owned.moment_at >= identity.from_at
-)
-
-SELECT personal.*, CASE WHEN personal.moment_at < team.to_at THEN team.team END AS team
-FROM personal
-ASOF LEFT JOIN team_spans AS team
-    ON team.person_id = personal.person_id AND personal.moment_at >= team.from_at;
+SELECT moment.*, identity.person_id, team.team, owner.precision AS credit_precision
+FROM deal_moments AS moment
+LEFT JOIN next_deal_owners AS owner
+    ON owner.source = moment.source
+    AND owner.deal_id = moment.deal_id
+    AND owner.valid_from <= moment.moment_at
+    AND coalesce(owner.valid_to, 'infinity') > moment.moment_at
+LEFT JOIN identity_spans AS identity
+    ON identity.source = moment.source
+    AND identity.external_id = owner.owner_id
+    AND identity.from_at <= moment.moment_at
+    AND identity.to_at > moment.moment_at
+LEFT JOIN team_spans AS team
+    ON team.person_id = identity.person_id
+    AND team.from_at <= moment.moment_at
+    AND team.to_at > moment.moment_at;

@@ -1,33 +1,10 @@
 -- Entries into stages with the meaning in force at the event, and the stays between them (metrics.md 2.6).
 
 CREATE OR REPLACE TEMP TABLE next_stage_events AS
-WITH versioned AS (
-    SELECT
-        moment.*,
-        version.version,
-        row_number() OVER (PARTITION BY moment.source, moment.deal_id ORDER BY moment.moment_at) AS ordinal
-    FROM credited_moments AS moment
-    ASOF LEFT JOIN map_versions AS version
-        ON version.source = moment.source
-        AND version.pipeline_id = moment.pipeline_id
-        AND moment.moment_at >= version.from_at
-    WHERE moment.moment = 'stage'
-),
-
--- The pipeline before may be another one, with versions of its own.
-versioned_twice AS (
-    SELECT versioned.*, before.version AS from_version
-    FROM versioned
-    ASOF LEFT JOIN map_versions AS before
-        ON before.source = versioned.source
-        AND before.pipeline_id = versioned.from_pipeline_id
-        AND versioned.moment_at >= before.from_at
-)
-
 SELECT
     entry.source,
     entry.deal_id,
-    entry.ordinal,
+    row_number() OVER (PARTITION BY entry.source, entry.deal_id ORDER BY entry.moment_at) AS ordinal,
     entry.moment_at AS entered_at,
     local_day(entry.moment_at) AS local_date,
     entry.pipeline_id,
@@ -43,17 +20,29 @@ SELECT
     entry.person_id,
     entry.team,
     entry.credit_precision
-FROM versioned_twice AS entry
+FROM credited_moments AS entry
+LEFT JOIN map_versions AS version
+    ON version.source = entry.source
+    AND version.pipeline_id = entry.pipeline_id
+    AND version.from_at <= entry.moment_at
+    AND version.to_at > entry.moment_at
 LEFT JOIN stage_maps AS stage
     ON stage.source = entry.source
     AND stage.pipeline_id = entry.pipeline_id
-    AND stage.version = entry.version
+    AND stage.version = version.version
     AND stage.stage_id = entry.stage_id
+-- The pipeline before may be another one, with versions of its own.
+LEFT JOIN map_versions AS from_version
+    ON from_version.source = entry.source
+    AND from_version.pipeline_id = entry.from_pipeline_id
+    AND from_version.from_at <= entry.moment_at
+    AND from_version.to_at > entry.moment_at
 LEFT JOIN stage_maps AS before
     ON before.source = entry.source
     AND before.pipeline_id = entry.from_pipeline_id
-    AND before.version = entry.from_version
-    AND before.stage_id = entry.from_stage_id;
+    AND before.version = from_version.version
+    AND before.stage_id = entry.from_stage_id
+WHERE entry.moment = 'stage';
 
 -- A deletion or merge ends a stay only when nothing happened afterwards: a restored deal stands where it stood.
 CREATE OR REPLACE TEMP TABLE final_endings AS

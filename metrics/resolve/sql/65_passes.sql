@@ -5,10 +5,11 @@ CREATE OR REPLACE TEMP TABLE advances AS
 WITH versioned AS (
     SELECT entry.*, version.version
     FROM next_stage_events AS entry
-    ASOF JOIN map_versions AS version
+    JOIN map_versions AS version
         ON version.source = entry.source
         AND version.pipeline_id = entry.pipeline_id
-        AND entry.entered_at >= version.from_at
+        AND version.from_at <= entry.entered_at
+        AND version.to_at > entry.entered_at
     WHERE entry.kind <> 'lost' AND entry.position IS NOT NULL
 )
 

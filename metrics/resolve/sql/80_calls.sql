@@ -81,7 +81,7 @@ SELECT
     call.external_number,
     call.extension,
     call.person_id,
-    CASE WHEN call.started_at < team.to_at THEN team.team END AS team,
+    team.team,
     line.team AS line_team,
     call.talk_seconds,
     call.is_answered,
@@ -102,5 +102,5 @@ LEFT JOIN call_limits AS exact ON exact.source = deal.deal_source AND exact.pipe
 LEFT JOIN call_limits AS loose ON loose.source = '' AND loose.pipeline_id = deal.pipeline_id
 LEFT JOIN core.lines AS line ON line.source = call.source AND line.line = call.line
 LEFT JOIN first_conversations AS cold ON cold.external_number = call.external_number
-ASOF LEFT JOIN team_spans AS team
-    ON team.person_id = call.person_id AND call.started_at >= team.from_at;
+LEFT JOIN team_spans AS team
+    ON team.person_id = call.person_id AND team.from_at <= call.started_at AND team.to_at > call.started_at;

@@ -15,62 +15,67 @@ SELECT
 FROM lead_origins AS lead
 JOIN deal_phones AS phone ON phone.source = lead.source AND phone.deal_id = lead.deal_id;
 
--- One call an instant and number, so that the nearest one is one.
-CREATE OR REPLACE TEMP TABLE contact_actions AS
-SELECT external_number, started_at, min({'source': source, 'call_id': call_id}) AS call
-FROM next_calls
-WHERE excluded_by IS NULL AND (is_attempt OR (direction = 'in' AND is_answered))
-GROUP BY external_number, started_at;
+-- Each number's leads and calls in one line, latest first: the call last met is the nearest one after the lead. One
+-- pass, however many leads and calls share a number.
+CREATE OR REPLACE TEMP TABLE first_calls AS
+WITH timeline AS (
+    SELECT phone, from_at AS moment_at, 1 AS turn, seniority, created_at,
+        NULL::BOOLEAN AS is_successful, NULL AS call
+    FROM lead_numbers
+    UNION ALL
+    SELECT call.external_number, call.started_at, 0, NULL, NULL, call.is_successful,
+        {'started_at': call.started_at, 'source': call.source, 'call_id': call.call_id}
+    FROM next_calls AS call
+    SEMI JOIN lead_numbers AS number ON number.phone = call.external_number
+    WHERE call.excluded_by IS NULL AND (call.is_attempt OR (call.direction = 'in' AND call.is_answered))
+),
 
-CREATE OR REPLACE TEMP TABLE contact_successes AS
-SELECT external_number, started_at, min({'source': source, 'call_id': call_id}) AS call
-FROM next_calls
-WHERE excluded_by IS NULL AND is_successful
-GROUP BY external_number, started_at;
+nearest AS (
+    SELECT
+        turn,
+        seniority,
+        created_at,
+        last_value(call IGNORE NULLS) OVER following AS action,
+        last_value(CASE WHEN is_successful THEN call END IGNORE NULLS) OVER following AS success
+    FROM timeline
+    WINDOW following AS (
+        PARTITION BY phone
+        -- A call in the lead's own second counts; of calls in one second the first id is met last.
+        ORDER BY moment_at DESC, turn, call.source DESC, call.call_id DESC
+        ROWS UNBOUNDED PRECEDING
+    )
+)
 
-CREATE OR REPLACE TEMP TABLE first_actions AS
 SELECT
-    number.seniority,
-    min({'at': greatest(action.started_at, number.created_at), 'started_at': action.started_at, 'call': action.call})
-        AS first
-FROM lead_numbers AS number
-ASOF JOIN contact_actions AS action
-    ON action.external_number = number.phone AND number.from_at <= action.started_at
-GROUP BY number.seniority;
-
-CREATE OR REPLACE TEMP TABLE first_successes AS
-SELECT
-    number.seniority,
-    min({'at': greatest(success.started_at, number.created_at), 'started_at': success.started_at, 'call': success.call})
-        AS first
-FROM lead_numbers AS number
-ASOF JOIN contact_successes AS success
-    ON success.external_number = number.phone AND number.from_at <= success.started_at
-GROUP BY number.seniority;
+    seniority,
+    min(action) AS action,
+    min(success) AS success,
+    -- The originating call counts at 0 minutes.
+    greatest(any_value(created_at), min(action).started_at) AS action_at,
+    greatest(any_value(created_at), min(success).started_at) AS success_at
+FROM nearest
+WHERE turn = 1
+GROUP BY seniority;
 
 -- A deal with no known stage has no entry to be credited by: its owner at the creation has it.
 CREATE OR REPLACE TEMP TABLE stageless_credits AS
-WITH owned AS (
-    SELECT lead.source, lead.deal_id, lead.created_at, owner.owner_id, owner.precision AS credit_precision
-    FROM lead_origins AS lead
-    ANTI JOIN next_stage_events AS entry ON entry.source = lead.source AND entry.deal_id = lead.deal_id
-    ASOF LEFT JOIN next_deal_owners AS owner
-        ON owner.source = lead.source AND owner.deal_id = lead.deal_id AND lead.created_at >= owner.valid_from
-),
-
-personal AS (
-    SELECT owned.*, CASE WHEN owned.created_at < identity.to_at THEN identity.person_id END AS person_id
-    FROM owned
-    ASOF LEFT JOIN identity_spans AS identity
-        ON identity.source = owned.source
-        AND identity.external_id = owned.owner_id
-        AND owned.created_at >= identity.from_at
-)
-
-SELECT personal.*, CASE WHEN personal.created_at < team.to_at THEN team.team END AS team
-FROM personal
-ASOF LEFT JOIN team_spans AS team
-    ON team.person_id = personal.person_id AND personal.created_at >= team.from_at;
+SELECT lead.source, lead.deal_id, identity.person_id, team.team, owner.precision AS credit_precision
+FROM lead_origins AS lead
+ANTI JOIN next_stage_events AS entry ON entry.source = lead.source AND entry.deal_id = lead.deal_id
+LEFT JOIN next_deal_owners AS owner
+    ON owner.source = lead.source
+    AND owner.deal_id = lead.deal_id
+    AND owner.valid_from <= lead.created_at
+    AND coalesce(owner.valid_to, 'infinity') > lead.created_at
+LEFT JOIN identity_spans AS identity
+    ON identity.source = lead.source
+    AND identity.external_id = owner.owner_id
+    AND identity.from_at <= lead.created_at
+    AND identity.to_at > lead.created_at
+LEFT JOIN team_spans AS team
+    ON team.person_id = identity.person_id
+    AND team.from_at <= lead.created_at
+    AND team.to_at > lead.created_at;
 
 CREATE OR REPLACE TEMP TABLE next_leads AS
 SELECT
@@ -82,18 +87,17 @@ SELECT
     CASE WHEN entry.deal_id IS NULL THEN stageless.person_id ELSE entry.person_id END AS person_id,
     CASE WHEN entry.deal_id IS NULL THEN stageless.team ELSE entry.team END AS team,
     coalesce(entry.credit_precision, stageless.credit_precision) AS credit_precision,
-    action.first.at AS first_action_at,
-    action.first.call.call_id AS first_action_call_id,
-    success.first.at AS first_success_at,
-    success.first.call.call_id AS first_success_call_id,
-    action.first.call.source AS call_source,
-    success.first.call.source AS success_call_source,
+    CASE WHEN first.action IS NOT NULL THEN first.action_at END AS first_action_at,
+    first.action.call_id AS first_action_call_id,
+    CASE WHEN first.success IS NOT NULL THEN first.success_at END AS first_success_at,
+    first.success.call_id AS first_success_call_id,
+    first.action.source AS call_source,
+    first.success.source AS success_call_source,
     exclusion.duplicate_of,
     exclusion.excluded_by
 FROM lead_origins AS lead
 LEFT JOIN pipeline_entries AS entry
     ON entry.source = lead.source AND entry.deal_id = lead.deal_id AND entry.pipeline_id = lead.pipeline_id
 LEFT JOIN stageless_credits AS stageless ON stageless.source = lead.source AND stageless.deal_id = lead.deal_id
-LEFT JOIN first_actions AS action ON action.seniority = lead.seniority
-LEFT JOIN first_successes AS success ON success.seniority = lead.seniority
+LEFT JOIN first_calls AS first ON first.seniority = lead.seniority
 LEFT JOIN deal_exclusions AS exclusion ON exclusion.source = lead.source AND exclusion.deal_id = lead.deal_id;

@@ -1,6 +1,6 @@
 """0001 initial
 
-Revision: a71761838507, after nothing.
+Revision: ead98c7721ab, after nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "a71761838507"
+revision = "ead98c7721ab"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -591,6 +591,13 @@ def upgrade() -> None:
             comment="Responsible at the entry to the pipeline's base, for cohorts.",
         ),
         sa.Column("entry_team", sa.Text(), autoincrement=False, nullable=True, comment="That person's team at entry."),
+        sa.Column(
+            "entry_credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="credit_precision of the responsible at entry.",
+        ),
         sa.Column(
             "credit_precision",
             sa.Text(),

@@ -102,20 +102,29 @@ def office_for(
     return Office(server, AmocrmClient(AmocrmSettings(type="amocrm", **keys), runtime), clock)
 
 
-def map_payload(mapper: Mapper, payload: Any, *, settings: AmocrmSettings | None = None, account: Any = None) -> Rows:
+def map_payload(
+    mapper: Mapper,
+    payload: Any,
+    *,
+    settings: AmocrmSettings | None = None,
+    account: Any = None,
+    dictionaries: dict[str, dict[str, bytes]] | None = None,
+) -> Rows:
     """One record through a mapping, as conforming does it."""
-    record = msgspec.json.encode(payload)
+    known = dict(dictionaries or {})
+    if account:
+        known["account"] = {"account": msgspec.json.encode(account)}
     context = MapContext(
         source="amo",
         settings=settings or AmocrmSettings(type="amocrm", base_url="https://example.amocrm.ru"),
         zone=MOSCOW,
         country="RU",
         currency="RUB",
-        dictionaries={"account": {"account": msgspec.json.encode(account)}} if account else {},
+        dictionaries=known,
     )
     rows = Rows()
     rows.begin(0)
-    mapper(RawRecord("1", record, 1, 1), context, rows)
+    mapper(RawRecord("1", msgspec.json.encode(payload), 1, 1), context, rows)
     return rows
 
 

@@ -331,6 +331,10 @@ def note(**params: Any) -> dict[str, Any]:
     }
 
 
+def activity_of(column: Any, payload: dict[str, Any]) -> dict[str, Any]:
+    return only_row(map_payload(mapping_log.note_mapper(column), payload), "core.activities")
+
+
 def test_same_call_noted_on_contact_and_deal_is_one_activity_with_both_links() -> None:
     on_contact = only_row(map_payload(mapping_log.note_mapper("contact_id"), note()), "core.activities")
     on_deal = only_row(
@@ -342,8 +346,8 @@ def test_same_call_noted_on_contact_and_deal_is_one_activity_with_both_links() -
 
 
 def test_notes_without_the_telephonys_id_stay_apart() -> None:
-    first = only_row(map_payload(mapping_log.note_mapper("contact_id"), note(uniq="")), "core.activities")
-    second = only_row(map_payload(mapping_log.note_mapper("deal_id"), note(uniq=None)), "core.activities")
+    first = activity_of("contact_id", note(uniq=""))
+    second = activity_of("deal_id", note(uniq=None))
     assert (first["activity_id"], second["activity_id"]) == ("note-contact-5501", "note-deal-5501")
     assert first["call_id"] is None
 
@@ -361,7 +365,7 @@ def test_caller_is_an_id_or_a_name(responsible: Any, user: str) -> None:
 
 @pytest.mark.parametrize(("stated", "seconds"), [(63, 63), ("63", 63), ("0", 0), (63.0, 63), (None, None), ("", None)])
 def test_duration_is_a_number_or_its_text(stated: Any, seconds: int | None) -> None:
-    row = only_row(map_payload(mapping_log.note_mapper("contact_id"), note(duration=stated)), "core.activities")
+    row = activity_of("contact_id", note(duration=stated))
     assert (row["duration_seconds"], row["direction"], row["phone"]) == (seconds, "in", "+79001112233")
 
 

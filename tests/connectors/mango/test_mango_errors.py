@@ -109,6 +109,18 @@ def test_after_a_wrong_request_nothing_is_asked_for_two_minutes(first, make_clie
     assert make_client(answers).fetch_balance() == "12.3 RUB"
 
 
+def test_reports_and_employees_are_held_back_too(make_client):
+    """They queue in budgets of their own: the silence is the whole key's."""
+    answers = Answers(verdict(3100), httpx.Response(200, json={"key": "K", "users": []}))
+    client = make_client(answers)
+    with pytest.raises(ProtocolError):
+        client.fetch_balance()
+    for question in (lambda: client.start_report("stats/calls/request", {}), client.fetch_users):
+        with pytest.raises(BlockedError):
+            question()
+    assert answers.asked == 1
+
+
 def test_another_key_is_not_held_back(make_client):
     with pytest.raises(CredentialsError):
         make_client(Answers(verdict(3105))).fetch_balance()

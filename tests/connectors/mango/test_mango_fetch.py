@@ -157,6 +157,15 @@ def test_an_interrupted_window_goes_on_with_its_next_page(make_server, make_clie
     assert rest[-1].position["until"] == to_unix(began) - 15 * 60 + 1
 
 
+def test_a_window_taken_up_again_is_followed_by_its_overlap(make_server, make_client, ask):
+    """What changed after the first attempt in its last day would otherwise never be read again."""
+    end = datetime(2026, 11, 10, 9, tzinfo=UTC)
+    begun = {"from": to_unix(datetime(2026, 10, 31, 21, tzinfo=UTC)), "to": to_unix(end), "offset": PAGE_CALLS}
+    server = make_server(MangoWorld(calls=[call("late", end - timedelta(hours=20))]))
+    pages = list(fetch_calls(make_client(server), ask(position={"until": begun["from"], "window": begun})))
+    assert ids(pages) == ["late"]
+
+
 def test_a_page_that_moved_hands_no_call_on_twice(make_server, make_client, ask):
     """A call that enters the statistics late pushes the last call of a page onto the next one."""
     server = make_server(world(PAGE_CALLS + 1))

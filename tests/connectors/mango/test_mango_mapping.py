@@ -204,6 +204,15 @@ def test_voicemail_is_no_conversation():
     assert held(card | {"talk_duration": 40}) == ("in", False, 0, None, 1)
 
 
+def test_a_robot_alone_is_no_conversation_whatever_the_object_says():
+    assert held(inbound(leg("voicemail", None, answer=2, end=60))) == ("in", False, 0, None, 0)
+
+
+def test_legs_that_tell_no_times_tie_to_the_last():
+    first, last = (leg(who=who, talk_duration=30, call_end_time=None) for who in (IVANOVA, PETROV))
+    assert held(inbound(first, last))[3] == "102"
+
+
 def test_without_legs_the_objects_talk_is_the_talk():
     for legs in ([], None):
         assert held(inbound() | {"context_calls": legs}) == ("in", True, 51, None, 0)
@@ -274,6 +283,11 @@ def test_the_employees_device_picking_up_is_no_conversation():
     card = outbound(leg(answer=2, end=40), client_leg(start=2, end=40), context_status=0, talk_duration=0)
     assert held(card) == ("out", False, 0, "0511", 1)
     assert read_legs(card)[0]["answered_at"] is None
+
+
+def test_a_client_who_did_not_answer_outweighs_what_the_object_says():
+    """Minutes with an announcement of the client's operator are talk to the object."""
+    assert held(outbound(leg(answer=2, end=40), client_leg(start=2, end=40))) == ("out", False, 0, "0511", 1)
 
 
 def test_an_employees_talk_begins_when_the_client_picks_up():

@@ -202,6 +202,7 @@ def quiet(last: str, made: str, *accounts: str) -> str:
         ([quiet("05.02.2026", "06.02.2026")], {}, "2026-02-05"),
         ([quiet("06.02.2026", "06.02.2026")], {}, "2026-02-05"),
         ([quiet("28.02.2026", "06.02.2026")], {}, "2026-02-05"),
+        ([quiet("05.02.2026", "01.02.2026")], {}, None),
         ([quiet("05.02.2026", "")], {}, "2026-02-05"),
         ([quiet("28.02.2026", "")], {}, "2026-02-09"),
         ([quiet("05.02.2026", "06.02.2026"), quiet("03.02.2026", "06.02.2026")], {}, "2026-02-05"),
@@ -215,8 +216,9 @@ def quiet(last: str, made: str, *accounts: str) -> str:
         ([EXAMPLE[:3000]], {}, None),
     ],
     ids=[
-        "closed interval", "intraday", "interval in the future", "no date of making", "none, in the future",
-        "an older file", "slower second account", "closed account", "empty folder", "refused file",
+        "closed interval", "intraday", "interval in the future", "all of it may grow", "no date of making",
+        "none, in the future", "an older file", "slower second account", "closed account", "empty folder",
+        "refused file",
     ],
 )  # fmt: skip
 def test_completeness(tmp_path: Path, files: list[str | bytes], keys: dict[str, Any], through: str | None) -> None:
@@ -240,7 +242,7 @@ def test_completeness_stays_known_when_nothing_is_new(tmp_path: Path) -> None:
 
 def test_check_says_what_is_there_and_what_does_not_belong(tmp_path: Path) -> None:
     write(tmp_path, "a.txt", EXAMPLE)
-    write(tmp_path, "b.txt", statement(first="01.01.2026", last="15.01.2026", accounts=(SECOND,)))
+    write(tmp_path, "b.txt", statement(first="01.01.2026", last="15.01.2026", accounts=(OWN, SECOND)))
     write(tmp_path, "c.txt", PNG)
     write(tmp_path, "d.txt", EXAMPLE.decode("utf-8", errors="replace").encode())
     lines = [(line.verdict, line.detail.render("ru")) for line in CONNECTOR.check(client_of(tmp_path))]
@@ -251,6 +253,7 @@ def test_check_says_what_is_there_and_what_does_not_belong(tmp_path: Path) -> No
             "warning",
             "по счёту …0102 выписки только до 15.01.2026: данные о деньгах считаются полными лишь до этого дня",
         ),
+        ("warning", "по счёту …0101 нет выписки за 16.01.2026–01.02.2026"),
         ("warning", "не выписки, картинка PNG: c.txt"),
         ("failed", "d.txt: Русские буквы в файле испорчены: его пересохранили в неверной кодировке."),
     ]

@@ -1,0 +1,1 @@
+"""Zadarma and its Russian successor Novofon: extensions, own numbers, and calls from the PBX or billing statistics."""

@@ -1,0 +1,315 @@
+"""What the contract suite knows of each connector: how its vendor is played. One `Vendor` a connector, no more.
+
+Every vendor tells the same `Story` in its own shapes, so that the suite can say "serve five records" to all of them
+and count what arrives. A new connector gets a class here and an entry in `VENDORS`; the suite fails without one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+from base.clock import FakeClock
+from base.secrets import Secret
+from connectors.amocrm.settings import AmocrmSettings
+from connectors.mango.settings import MangoSettings
+from connectors.onec.settings import OnecSettings
+from connectors.stream import Settings
+from connectors.zadarma.settings import ZadarmaSettings
+from demo import amocrm, mango, zadarma
+from demo.http import Fault, Handler, HttpRequest, SimulatedServer
+from demo.statements import write_statements
+from demo.story import Call, Deal, Leg, Manager, Payment, Stage, Story
+
+UNKNOWN_FIELD, UNKNOWN_VALUE = "НовоеПоле", "значение, которого вчера не было"
+USER_ID, TELEPHONY_USER_ID, EXTENSION = 8800101, 301, "11"
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """How the reject of a spoilt record must look: its reason, and a part of its path."""
+
+    reason: str
+    place: str
+
+
+class Vendor(ABC):
+    """A source as the suite plays it. `relation` is where the records of `stream` arrive, one row each."""
+
+    stream: ClassVar[str]
+    relation: ClassVar[str]
+    page_records: ClassVar[int]
+    # False: nobody is asked over HTTP, so there is no status, no credential and no connection to go wrong.
+    speaks_http: ClassVar[bool] = True
+    secrets: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, folder: Path, clock: FakeClock) -> None:
+        self.folder = folder
+        self.clock = clock
+
+    @abstractmethod
+    def settings(self, *, refused: bool = False) -> Settings:
+        """How to reach this vendor; `refused`: with credentials it does not know."""
+
+    @abstractmethod
+    def serve(self, story: Story) -> None:
+        """Begin to serve a story."""
+
+    @abstractmethod
+    def mend(self, story: Story) -> None:
+        """The story as it was served at first, whatever was done to it since."""
+
+    @abstractmethod
+    def add_unknown_field(self) -> None:
+        """The first record gets `UNKNOWN_FIELD`."""
+
+    @abstractmethod
+    def spoil(self) -> Spoilt:
+        """The first record becomes unreadable."""
+
+    def close(self) -> None:
+        return None
+
+
+@dataclass
+class FaultOnEachPath:
+    """The first request of every path fails, so no stream gets around it; when each path was asked is kept."""
+
+    clock: FakeClock
+    kind: Fault | None = None
+    asked: dict[str, list[datetime]] = field(default_factory=dict)
+
+    def __call__(self, request: HttpRequest) -> Fault | None:
+        moments = self.asked.setdefault(request.path, [])
+        moments.append(self.clock.now())
+        return self.kind if len(moments) == 1 else None
+
+    def pauses(self) -> dict[str, float]:
+        """Seconds from each path's first request to its second."""
+        return {path: (at[1] - at[0]).total_seconds() for path, at in self.asked.items() if len(at) > 1}
+
+
+class HttpVendor(Vendor):
+    """A simulated server on a loopback socket."""
+
+    def __init__(self, folder: Path, clock: FakeClock) -> None:
+        super().__init__(folder, clock)
+        self.faults = FaultOnEachPath(clock)
+        self._stack = ExitStack()
+        self.server: Any = None
+
+    @abstractmethod
+    def build(self, story: Story) -> Any:
+        """A server of this story; it must have a `world`, which may be replaced while it runs."""
+
+    def serve(self, story: Story) -> None:
+        self.server = self._stack.enter_context(self.build(story))
+
+    def mend(self, story: Story) -> None:
+        self.server.world = self.build(story).world
+
+    def serve_instead(self, handler: Handler) -> None:
+        """Something else answers at the vendor's address."""
+        self.server = self._stack.enter_context(SimulatedServer(handler, clock=self.clock))
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+# ── the connectors ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Amocrm(HttpVendor):
+    stream, relation, page_records = "leads", "core.deals", 250
+    secrets = ("a-long-lived-token-of-the-contract", "a-token-nobody-knows")
+
+    def settings(self, *, refused: bool = False) -> Settings:
+        return AmocrmSettings(type="amocrm", base_url=self.server.url, token=Secret(self.secrets[refused]))
+
+    def build(self, story: Story) -> Any:
+        world = amocrm.world_from_story(story)
+        return amocrm.AmocrmServer(world, token=self.secrets[0], clock=self.clock, faults=self.faults)
+
+    def add_unknown_field(self) -> None:
+        self.server.world.edit("leads", 1, None, **{UNKNOWN_FIELD: UNKNOWN_VALUE})
+
+    def spoil(self) -> Spoilt:
+        self.server.world.edit("leads", 1, None, price={"amount": 100})
+        return Spoilt("wrong_type", "$.price")
+
+
+class Mango(HttpVendor):
+    stream, relation, page_records = "calls", "core.calls", 5000
+    secrets = ("contract-vpbx-api-key", "contract-vpbx-api-salt", "a-salt-nobody-knows")
+
+    def settings(self, *, refused: bool = False) -> Settings:
+        key, good, bad = self.secrets
+        salt = Secret(bad if refused else good)
+        return MangoSettings(type="mango", base_url=self.server.url, api_key=Secret(key), api_salt=salt)
+
+    def build(self, story: Story) -> Any:
+        world = mango.world_from_story(story)
+        key, salt, _ = self.secrets
+        return mango.MangoServer(world, api_key=key, api_salt=salt, clock=self.clock, faults=self.faults)
+
+    def add_unknown_field(self) -> None:
+        self.server.world.calls[0].card[UNKNOWN_FIELD] = UNKNOWN_VALUE
+
+    def spoil(self) -> Spoilt:
+        self.server.world.calls[0].card["talk_duration"] = ["сорок"]
+        return Spoilt("wrong_type", "$.talk_duration")
+
+
+class Zadarma(HttpVendor):
+    stream, relation, page_records = "calls", "core.calls", 1000
+    secrets = ("contract-zadarma-key", "contract-zadarma-secret", "a-secret-nobody-knows")
+
+    def settings(self, *, refused: bool = False) -> Settings:
+        key, good, bad = self.secrets
+        secret = Secret(bad if refused else good)
+        return ZadarmaSettings(type="zadarma", base_url=self.server.url, key=Secret(key), secret=secret)
+
+    def build(self, story: Story) -> Any:
+        world = zadarma.world_from_story(story)
+        key, secret, _ = self.secrets
+        return zadarma.ZadarmaServer(world, key=key, secret=secret, clock=self.clock, faults=self.faults)
+
+    def add_unknown_field(self) -> None:
+        self.server.world.legs[0].row[UNKNOWN_FIELD] = UNKNOWN_VALUE
+
+    def spoil(self) -> Spoilt:
+        self.server.world.legs[0].row["seconds"] = "сорок"
+        return Spoilt("not_a_number", "seconds")
+
+
+class Onec(Vendor):
+    stream, relation, page_records = "statements", "core.payments", 5000
+    speaks_http = False
+
+    def settings(self, *, refused: bool = False) -> Settings:
+        return OnecSettings(type="onec", path=str(self._exports))
+
+    @property
+    def _exports(self) -> Path:
+        return self.folder / "exports"
+
+    def serve(self, story: Story) -> None:
+        write_statements(story, self._exports)
+
+    def mend(self, story: Story) -> None:
+        self.serve(story)
+
+    def add_unknown_field(self) -> None:
+        self._add_to_first_document(f"{UNKNOWN_FIELD}={UNKNOWN_VALUE}")
+
+    def spoil(self) -> Spoilt:
+        # The last of two values of a key stands.
+        self._add_to_first_document("ДатаПоступило=позавчера")
+        return Spoilt("bad_date", "ДатаПоступило")
+
+    def _add_to_first_document(self, line: str) -> None:
+        for path in self._exports.iterdir():
+            head, number, rest = path.read_bytes().decode("cp1251").partition("\r\nНомер=1\r\n")
+            document, end, others = rest.partition("\r\nКонецДокумента\r\n")
+            if number:
+                path.write_bytes(f"{head}{number}{document}\r\n{line}{end}{others}".encode("cp1251"))
+
+
+VENDORS: dict[str, Callable[[Path, FakeClock], Vendor]] = {
+    "amocrm": Amocrm,
+    "mango": Mango,
+    "onec": Onec,
+    "zadarma": Zadarma,
+}
+
+
+# ── the story ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell(count: int, told_at: datetime) -> Story:
+    """`count` deals of the last ten minutes, `count` calls of the last day, `count` payments of yesterday."""
+    manager = Manager(
+        person_id="petrova",
+        name="Анна Петрова",
+        team="Москва",
+        email="petrova@contract.example",
+        extension=EXTENSION,
+        user_id=USER_ID,
+        telephony_user_id=TELEPHONY_USER_ID,
+    )
+    return Story(
+        name="ООО «Договор»",
+        timezone="Europe/Moscow",
+        tax_id="7701234567",
+        own_account="40702810600000000101",
+        pipeline_id=7,
+        pipeline_name="Продажи",
+        stages=[
+            Stage(stage_id=10, name="Новая", position=10, kind="base"),
+            Stage(stage_id=142, name="Успешно", position=100, kind="won"),
+            Stage(stage_id=143, name="Закрыто", position=110, kind="lost"),
+        ],
+        managers=[manager],
+        deals=[_deal(number, told_at - timedelta(seconds=500 * number / count)) for number in _numbers(count)],
+        calls=[_call(number, told_at - timedelta(hours=1 + 8 * number / count)) for number in _numbers(count)],
+        notes=[],
+        tasks=[],
+        payments=[_payment(number, told_at) for number in _numbers(count)],
+        opened_at=told_at - timedelta(days=20),
+        told_at=told_at,
+    )
+
+
+def _numbers(count: int) -> range:
+    return range(1, count + 1)
+
+
+def _deal(number: int, created_at: datetime) -> Deal:
+    return Deal(
+        deal_id=number,
+        title=f"Сделка {number}",
+        amount=Decimal(1000 + number),
+        owner=USER_ID,
+        created_at=created_at,
+        first_stage_id=10,
+        phone=_phone(number),
+        customer=f"ООО «Клиент {number}»",
+        contact_id=100_000 + number,
+    )
+
+
+def _call(number: int, started_at: datetime) -> Call:
+    started_at = started_at.replace(microsecond=0)
+    answered_at, ended_at = started_at + timedelta(seconds=5), started_at + timedelta(seconds=45)
+    leg = Leg(extension=EXTENSION, ringing_at=started_at, answered_at=answered_at, ended_at=ended_at)
+    return Call(
+        call_id=f"call-{number}",
+        direction="in",
+        started_at=started_at,
+        ended_at=ended_at,
+        number=_phone(number).removeprefix("+"),
+        legs=[leg],
+    )
+
+
+def _payment(number: int, told_at: datetime) -> Payment:
+    return Payment(
+        number=str(number),
+        paid_on=told_at.date() - timedelta(days=1),
+        amount=Decimal(1000 + number),
+        payer=f"ООО «Клиент {number}»",
+        payer_tax_id="7707083893",
+        payer_account="40702810400000000201",
+        purpose=f"Оплата по счету № {number}. НДС не облагается",
+    )
+
+
+def _phone(number: int) -> str:
+    return f"+7916{number:07}"
+

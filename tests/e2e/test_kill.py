@@ -1,0 +1,174 @@
+"""Kill -9 anywhere: a rerun ends in the state of an undisturbed run, with nothing lost, doubled or torn."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from base.points import KILL_AT
+from demo import amocrm, mango
+from demo.company import build_company
+from demo.inputs import write_inputs
+from demo.statements import write_statements
+from tests.e2e.company import CONFIG, KEY, SALT, TOKEN
+from tests.e2e.night import HurriedClock
+from tests.e2e.state import State, duplicate_keys, read_log, read_state
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+
+POINTS = (
+    "land.before_write:2",
+    "land.before_commit:1",
+    "land.before_commit:6",
+    "land.after_commit:4",
+    "land.before_finish:5",
+    "sync.landed:1",
+    "conform.before_commit:4",
+    "conform.after_commit:7",
+    "resolve.before:1",
+    "resolve.after:1",
+    "recompute.done:1",
+    "publish.before_replace:1",
+)
+RANDOM_KILLS = 10
+
+
+@dataclass
+class Served:
+    """A small company whose servers outlive the processes that read them."""
+
+    folder: Path
+    amo: str
+    mango: str
+    start: str
+    state: State
+    log: object
+    seconds: float  # an undisturbed night
+
+    def project(self, folder: Path) -> Path:
+        return _write_project(folder, self.amo, self.mango)
+
+    def night(self, config: Path, **env: str) -> subprocess.Popen[bytes]:
+        return _night(config, self.start, **env)
+
+
+STORY = build_company(deals=24, seed=3)
+
+
+def _write_project(folder: Path, amo: str, tel: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_statements(STORY, folder / "exports")
+    write_inputs(STORY, folder / "inputs", crm="amo", telephony="mango")
+    config = folder / "voronka.toml"
+    config.write_text(
+        CONFIG.format(
+            zone=STORY.timezone,
+            tax_id=STORY.tax_id,
+            amo=amo,
+            mango=tel,
+            token=TOKEN,
+            key=KEY,
+            salt=SALT,
+            start="2026-08-30",
+        ),
+        encoding="utf-8",
+    )
+    return config
+
+
+def _night(config: Path, start: str, **env: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.e2e.night", str(config), start]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env}, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("kills")
+    start = STORY.told_at.isoformat()
+    clock = HurriedClock(STORY.told_at)
+    with (
+        amocrm.AmocrmServer(
+            amocrm.world_from_story(STORY), token=TOKEN, clock=clock, limit_per_second=None
+        ) as amo_server,
+        mango.MangoServer(
+            mango.world_from_story(STORY), api_key=KEY, api_salt=SALT, clock=clock, limits=False
+        ) as mango_server,
+    ):
+        config = _write_project(folder / "undisturbed", amo_server.url, mango_server.url)
+        began = time.monotonic()
+        process = _night(config, start)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+        var = config.parent / "var"
+        state, log = read_state(var / "warehouse.duckdb"), read_log(var / "raw.duckdb")
+        yield Served(folder, amo_server.url, mango_server.url, start, state, log, time.monotonic() - began)
+
+
+def assert_whole(served: Served, config: Path) -> None:
+    """After a kill a night runs as if nothing had been."""
+    process = served.night(config)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+    var = config.parent / "var"
+    assert read_log(var / "raw.duckdb") == served.log
+    state = read_state(var / "warehouse.duckdb")
+    assert {name for name, rows in state.items() if rows != served.state[name]} == set()
+    assert duplicate_keys(var / "warehouse.duckdb") == {}
+    assert read_state(config.parent / "analytics.duckdb") == state
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_at_a_named_point_leaves_no_trace(served: Served, point: str) -> None:
+    config = served.project(served.folder / point.replace(":", "-"))
+    process = served.night(config, **{KILL_AT: point})
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL, f"{point} was never reached"
+
+    assert_no_torn_batch(config)
+    assert_whole(served, config)
+
+
+@pytest.mark.parametrize("seed", range(RANDOM_KILLS))
+def test_a_kill_at_a_random_moment_leaves_no_trace(served: Served, seed: int) -> None:
+    config = served.project(served.folder / f"random-{seed}")
+    process = served.night(config)
+    # Over the whole night, start-up of the interpreter included.
+    time.sleep(served.seconds * random.Random(seed).uniform(0.1, 1.0))
+    process.kill()
+    process.communicate(timeout=120)
+
+    assert_no_torn_batch(config)
+    assert_whole(served, config)
+
+
+def assert_no_torn_batch(config: Path) -> None:
+    """The position of a stream never stands ahead of its records: what it claims to have read is in the log."""
+    raw = config.parent / "var" / "raw.duckdb"
+    if not raw.exists():
+        return
+    with duckdb.connect() as connection:
+        # A killed writer leaves a write-ahead log, which only a writer may replay.
+        connection.execute(f"ATTACH '{raw}' AS log")
+        try:
+            ahead = connection.execute(
+                "SELECT p.source, p.stream FROM log.raw.positions AS p WHERE p.stream IN ('leads', 'contacts')"
+                " AND (p.position->>'updated_at')::BIGINT > (SELECT coalesce(max(r.version), 0) // 1000000"
+                " FROM log.raw.records AS r WHERE r.source = p.source AND r.stream = p.stream)"
+                " AND NOT EXISTS (SELECT 1 FROM log.raw.runs AS n WHERE n.source = p.source AND n.stream = p.stream"
+                " AND n.status = 'done')"
+            ).fetchall()
+        except duckdb.CatalogException:
+            # Killed before the file had its tables.
+            return
+    assert ahead == []

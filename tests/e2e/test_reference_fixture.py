@@ -1,0 +1,177 @@
+"""The reference fixture of metrics.md through the real path: HTTP, a statement file, every step, the published file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from base.clock import FakeClock
+from flows.steps.nightly import NightlyReport, nightly
+from flows.steps.recompute import RecomputeReport, recompute
+from flows.steps.sync import SyncReport, sync
+from metrics.periods import parse_period
+from tests.e2e.company import confirm_inputs, served
+from tests.e2e.reference import BEFORE_THE_DELETION, NEXT_MORNING, as_of, reference_story
+
+
+@dataclass
+class Nights:
+    """Two nights, as a company has them: D9 is seen before a manager deletes it. Then everything once more."""
+
+    folder: Path
+    reports: list[NightlyReport]
+    again: SyncReport
+    recomputed: RecomputeReport
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
+    folder = tmp_path_factory.mktemp("etalon")
+    story = reference_story()
+    confirm_inputs(story, folder)
+    clock = FakeClock(BEFORE_THE_DELETION)
+    with served(as_of(story, BEFORE_THE_DELETION), folder, clock) as project:
+        first = nightly(project, clock=clock)
+    clock.advance((NEXT_MORNING - clock.now()).total_seconds())
+    with served(story, folder, clock) as project:
+        second = nightly(project, clock=clock)
+        again = sync(project, clock=clock)
+        recomputed = recompute(project, parse_period("2026-11"), clock=clock)
+    return Nights(folder, [first, second], again, recomputed)
+
+
+@pytest.fixture(scope="module")
+def published(nights: Nights) -> Iterator[duckdb.DuckDBPyConnection]:
+    assert [stream for report in nights.reports for stream in report.synced.streams if not stream.is_ok] == []
+    with duckdb.connect(str(nights.folder / "analytics.duckdb"), read_only=True) as connection:
+        yield connection
+
+
+# Metric: company, A, B, unassigned; a pair is num / den, None = no such row.
+EXPECTED: dict[str, tuple[Any, ...]] = {
+    "leads_new": (8, 5, 3, None),
+    "leads_processed": (7, 5, 2, None),
+    "lead_contact_rate": ((6, 8), (5, 5), (1, 3), None),
+    "calls_attempted": (9, 7, 2, None),
+    "calls_successful": (8, 5, 3, None),
+    "call_connect_rate": ((6, 9), (5, 7), (1, 2), None),
+    "meetings_held": (4, 2, 2, None),
+    "offers_sent": (6, 3, 3, None),
+    "stage_conversion_cohort": ((3, 8), (3, 5), (0, 3), None),
+    "stage_conversion_period": ((4, 8), (2, 5), (2, 3), None),
+    "win_rate": ((4, 8), (2, 4), (2, 4), None),
+    "revenue_cash": (430_000, 200_000, 210_000, 20_000),
+    "deals_paid": (4, 2, 2, None),
+    "avg_check": ((410_000, 4), (200_000, 2), (210_000, 2), None),
+    "refund_rate": ((30_000, 460_000), (0, 200_000), (30_000, 240_000), (0, 20_000)),
+    "missed_call_rate": ((2, 4), None, None, None),
+}
+
+
+@pytest.mark.parametrize("metric", EXPECTED)
+def test_a_metric_has_the_fixtures_value(published: duckdb.DuckDBPyConnection, metric: str) -> None:
+    rows = {
+        entity: (num, den, value)
+        for entity, num, den, value in published.execute(
+            "SELECT entity_id, num, den, value FROM facts.kpi WHERE period = '2026-11' AND metric = ? AND variant = ''"
+            " AND pipeline = '' AND entity_type IN ('manager', 'company')",
+            [metric],
+        ).fetchall()
+    }
+    for entity, expected in zip(("company", "A", "B", "unassigned"), EXPECTED[metric], strict=True):
+        if expected is None:
+            assert entity not in rows
+            continue
+        num, den = expected if isinstance(expected, tuple) else (expected, None)
+        assert rows[entity] == (num, den, num if den is None else num / den), entity
+
+
+def test_the_cohort_funnel_counts_november_leads(published: duckdb.DuckDBPyConnection) -> None:
+    steps = dict(
+        published.execute(
+            "SELECT to_name, num FROM facts.funnel WHERE period = '2026-11' AND form = 'cohort' AND from_name = 'new'"
+            " AND entity_type = 'company'"
+        ).fetchall()
+    )
+    names = ("qualified", "meeting", "offer", "invoice", "won")
+    assert [steps[name] for name in names] == [6, 5, 5, 4, 4]
+    assert published.execute(
+        "SELECT num, den FROM facts.funnel WHERE period = '2026-11' AND form = 'cohort' AND from_name = 'new'"
+        " AND to_stage = 'paid' AND entity_type = 'company'"
+    ).fetchall() == [(3, 8)]
+
+
+def test_the_payment_status_comes_from_the_account_alone(published: duckdb.DuckDBPyConnection) -> None:
+    rows = published.execute(
+        "SELECT deal_id, due, paid, remaining, status, paid_on::TEXT FROM facts.deal_payments"
+        " WHERE deal_id IN ('1', '2', '4', '8') ORDER BY deal_id"
+    ).fetchall()
+    assert rows == [
+        ("1", 100_000, 100_000, 0, "paid", "2026-11-12"),
+        ("2", 100_000, 100_000, 0, "paid", "2026-11-20"),
+        ("4", 120_000, 0, 120_000, "unpaid", None),
+        ("8", 90_000, 60_000, 30_000, "paid", "2026-11-09"),
+    ]
+
+
+def test_a_made_up_call_note_is_no_call(published: duckdb.DuckDBPyConnection) -> None:
+    notes, calls = (
+        published.execute(query).fetchall()[0][0]
+        for query in (
+            "SELECT count(*) FROM core.activities WHERE activity_type = 'call_note'",
+            "SELECT count(*) FROM core.calls WHERE external_number = '+79160000006'",
+        )
+    )
+    assert (notes, calls) == (5, 0)
+
+
+def test_every_additive_metric_sums_from_managers_and_unassigned_to_the_company(
+    published: duckdb.DuckDBPyConnection,
+) -> None:
+    assert (
+        published.execute(
+            "SELECT period, metric, variant, pipeline FROM facts.kpi WHERE additivity = 'additive'"
+            " GROUP BY ALL HAVING sum(num) FILTER (entity_type = 'manager')"
+            " <> sum(num) FILTER (entity_type = 'company')"
+        ).fetchall()
+        == []
+    )
+
+
+def test_facts_agree_with_the_evidence_in_the_published_file(published: duckdb.DuckDBPyConnection) -> None:
+    apart = published.execute(
+        "SELECT k.metric, k.entity_id, k.num, e.num FROM facts.kpi AS k LEFT JOIN ("
+        " SELECT period, metric, variant, pipeline, entity_type, entity_id, sum(num) AS num, sum(den) AS den"
+        " FROM facts.kpi_evidence WHERE excluded_by IS NULL GROUP BY ALL) AS e"
+        " USING (period, metric, variant, pipeline, entity_type, entity_id)"
+        " WHERE k.additivity IN ('additive', 'ratio') AND (coalesce(k.num, 0) <> coalesce(e.num, 0)"
+        " OR coalesce(k.den, 0) <> coalesce(e.den, 0))"
+    ).fetchall()
+    assert apart == []
+
+
+def test_every_relation_and_column_of_the_published_file_has_a_comment(published: duckdb.DuckDBPyConnection) -> None:
+    silent = published.execute(
+        "SELECT schema_name || '.' || table_name || '.' || column_name FROM duckdb_columns() WHERE NOT internal"
+        " AND comment IS NULL AND database_name = current_database()"
+        " UNION ALL SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE NOT internal AND comment IS NULL"
+        " UNION ALL SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL"
+    ).fetchall()
+    assert silent == []
+
+
+def test_a_second_sync_writes_nothing_and_asks_as_little_as_paging_allows(nights: Nights) -> None:
+    streams = nights.again.streams
+    assert {s.stream: (s.rows, s.core_rows) for s in streams if s.rows or s.core_rows} == {}
+    # One request a stream; a report of calls is one to order it, one to hear that it is not ready, one to fetch it.
+    allowed = {"calls": 3, "statements": 0}
+    assert {s.stream: s.requests for s in streams if s.requests > allowed.get(s.stream, 1)} == {}
+
+
+def test_a_second_recompute_changes_no_fact(nights: Nights) -> None:
+    assert [report.rows_written for report in nights.recomputed.periods] == [0]

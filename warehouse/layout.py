@@ -1,0 +1,14 @@
+"""How the raw file is laid out on disk.
+
+A batch that fills whole row groups goes straight to its place, compressed once. Anything less goes through the
+write-ahead log into the last group, which every checkpoint compresses anew: with DuckDB's groups of 122,880 records
+of a kilobyte that was a third of a first load's CPU time, and its memory.
+"""
+
+from __future__ import annotations
+
+# DuckDB takes multiples of 2,048.
+ROW_GROUP_RECORDS = 20_480
+# To be given whenever the file is opened for writing: the size is not kept in it, and a checkpoint under another one
+# rearranges all groups. Zstandard needs the storage of 1.2; files for analysts stay readable by older clients.
+RAW_OPTIONS = f"(STORAGE_VERSION 'v1.2.0', ROW_GROUP_SIZE {ROW_GROUP_RECORDS})"
