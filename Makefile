@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 UV ?= .venv/bin/uv
 BIN := .venv/bin
 MESSAGE ?=
+# Compiled modules are kept: a process of ours starts in half the time.
+unexport PYTHONDONTWRITEBYTECODE
 COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	-q --extra build
 
@@ -27,7 +29,7 @@ test: python
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 bench: python
 	@$(PYTHON) scripts/setup.py bench

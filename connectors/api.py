@@ -224,8 +224,8 @@ class Api:
 
     def excerpt(self, response: httpx.Response) -> str:
         """The start of an answer, on one line, without secrets: for messages."""
-        text = " ".join(response.text[: EXCERPT * 2].split())
-        return self._redact(text)[:EXCERPT]
+        # Redacted before it is cut: half of a secret would not be known for one.
+        return " ".join(self._redact(response.text).split())[:EXCERPT]
 
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
         return UnreachableError(

@@ -242,7 +242,8 @@ class Stream(Generic[ClientT]):
     map: Mapper | None = None  # None: kept raw only, e.g. what other mappings need
     # Relations whose rows are marked deleted when a record of this stream disappears.
     tombstones: tuple[str, ...] = ()
-    # Streams whose latest payloads the mapping gets as `MapContext.dictionaries`; conformed anew when they change.
+    # Streams whose payloads, as they stand when a record is conformed, the mapping gets as `MapContext.dictionaries`.
+    # What was mapped while one of them had never been read is mapped again once it has.
     needs: tuple[str, ...] = ()
     # True: `--full` compares what is stored with what was read, and what has vanished gets a tombstone.
     sweeps: bool = False

@@ -16,6 +16,7 @@ from base.times import local_day, start_of_day
 from metrics.catalogue import Catalogue, Metric
 from metrics.header import FACETS
 from metrics.periods import Period
+from metrics.requirements import lack_of, read_requirements
 from metrics.settings import Company
 
 _FACET_NAMES = {
@@ -82,7 +83,7 @@ def find_availability(
     """
     coverage = read_coverage(connection)
     stages = _read_stage_kinds(connection, period)
-    inputs = _read_inputs(connection, period)
+    inputs = read_requirements(connection, period)
     bounds: dict[str, Bounds] = {}
     absent: dict[str, Text] = {}
     for metric in catalogue:
@@ -142,20 +143,6 @@ def _read_stage_kinds(connection: duckdb.DuckDBPyConnection, period: Period) -> 
     return {str(kind): bool(confirmed) for kind, confirmed in rows}
 
 
-def _read_inputs(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[str, bool]:
-    row = connection.execute(
-        """
-        SELECT
-            (SELECT count(*) > 0 FROM core.people),
-            (SELECT count(*) = date_diff('day', $starts_on, $ends_on)
-             FROM core.calendar WHERE day >= $starts_on AND day < $ends_on)
-        """,
-        {"starts_on": period.starts_on, "ends_on": period.ends_on},
-    ).fetchone()
-    assert row is not None
-    return {"people": bool(row[0]), "calendar": bool(row[1])}
-
-
 def _lack_of(name: str, stages: Mapping[str, bool], inputs: Mapping[str, bool]) -> Text | None:
     """Why a requirement is not met; None when it is."""
     requirement, _, kind = name.partition(":")
@@ -170,11 +157,7 @@ def _lack_of(name: str, stages: Mapping[str, bool], inputs: Mapping[str, bool]) 
                 "в inputs/stages.csv нет этапа вида {kind}", "inputs/stages.csv has no stage of kind {kind}", kind=kind
             )
         return None if stages[kind] else _guessed([kind])
-    if inputs[requirement]:
-        return None
-    if requirement == "people":
-        return say("нет списка людей: inputs/people.csv", "no people: inputs/people.csv")
-    return say("производственный календарь не покрывает период", "the calendar does not cover the period")
+    return None if inputs[requirement] else lack_of(requirement)
 
 
 def _guessed(kinds: list[str]) -> Text:

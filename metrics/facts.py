@@ -35,7 +35,13 @@ def aggregates(metric: Metric) -> tuple[str, str, str]:
     """SQL of num, den and value over counted evidence."""
     if metric.additivity == "distribution":
         # The parts of a quantile can't be summed: den says over how many records it was taken.
-        return "NULL", "count(num)", f"quantile_cont(num::DOUBLE, {metric.quantile})"
+        # (quantile_cont wants its share as a constant; avg of decimals sums exactly, in whatever order.)
+        quantile = (
+            "CASE WHEN list_contains(string_split(variant, ';'), 'p95') THEN quantile_cont(num::DOUBLE, 0.95) "
+            "WHEN list_contains(string_split(variant, ';'), 'mean') THEN avg(num) "
+            f"ELSE quantile_cont(num::DOUBLE, {metric.quantile}) END"
+        )
+        return "NULL", "count(num)", quantile
     return _AGGREGATES[metric.additivity]
 
 

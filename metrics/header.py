@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from base.text import Text, say
+from metrics.requirements import NAMES
 
 _FIELD = re.compile(r"-- ([A-Za-z_]+):(?: (.*))?")
 _CONTINUATION = re.compile(r"-- {3,}(\S.*)")
@@ -22,7 +23,7 @@ ENTITIES = ("manager", "team", "company")
 FACETS = ("crm", "calls", "money")
 CREDITS = ("actor", "owner_at_event", "owner_at_entry", "owner_at_payment", "account_owner", "team_of_line", "none")
 STAGE_KINDS = ("base", "qualified", "meeting", "offer", "invoice", "won", "lost", "service")
-REQUIREMENTS = ("stages", "people", "calendar", *(f"stage:{kind}" for kind in STAGE_KINDS))
+REQUIREMENTS = ("stages", *NAMES, *(f"stage:{kind}" for kind in STAGE_KINDS))
 
 REQUIRED = (
     "key",

@@ -18,7 +18,13 @@ REASONS: dict[str, Text] = {
     "no_contact_action": say(
         "не было ни исходящей попытки, ни принятого входящего", "no outbound attempt and no answered inbound call"
     ),
+    "no_successful_call": say("успешного звонка не было", "no successful call"),
+    "repeat_missed": say(
+        "ещё один пропущенный с этого номера, пока шло время на перезвон",
+        "another missed call of this number while its time to be called back ran",
+    ),
     "internal": say("внутренний звонок", "an internal call"),
+    "ivr": say("звонок кончился в меню: никому не звонили", "the call ended in the menu: nobody was rung"),
     "test_number": say("тестовый номер (test_numbers.csv)", "a test number (test_numbers.csv)"),
     "not_an_attempt": say("не исходящая внешняя попытка", "not an outbound external attempt"),
     "not_answered": say("разговора не было", "nobody talked"),
@@ -28,6 +34,13 @@ REASONS: dict[str, Text] = {
     "later_outcome": say(
         "у сделки есть более позднее завершение в этом периоде", "the deal ended again later in the period"
     ),
+    "later_exit": say("сделка выходила с этапа и позже в этом периоде", "the deal left the stage again in the period"),
+    "won_again": say("сделка выиграна и позже в этом периоде", "the deal was won again later in the period"),
+    "paid_before": say("клиент уже покупал раньше", "the customer had bought before"),
+    "first_payment": say("первый известный платёж клиента", "the customer's first known payment"),
+    "not_dormant": say("перерыв в платежах короче заданного", "the pause between payments is too short"),
+    "no_cost": say("в учёте нет себестоимости сделки", "accounting has no cost of the deal"),
+    "no_odds": say("вероятность оплаты с этого этапа неизвестна", "the odds of being paid from this stage are unknown"),
     "own_transfer": say("перевод между своими счетами", "a transfer between own accounts"),
     "other": say("не деньги покупателя", "not a customer's money"),
     "other_channel": say("тот же платёж учтён из другого источника", "the same payment counted from another source"),

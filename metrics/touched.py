@@ -17,7 +17,9 @@ _RECORDS = (
     "stage_passes",
     "kind_touches",
     "terminal_events",
+    "stage_times",
     "calls",
+    "call_notes",
     "payments",
     "paid_deals",
 )

@@ -1,6 +1,6 @@
 """Every relation of the warehouse, one module a subject. Importing this declares them all."""
 
-from models import calc, calls, deals, facts, landing, money, operations, people, revision
+from models import calc, calls, customers, deals, facts, landing, money, operations, people, revision
 from models.columns import RAW, WAREHOUSE
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "WAREHOUSE",
     "calc",
     "calls",
+    "customers",
     "deals",
     "facts",
     "landing",

@@ -7,7 +7,7 @@ NULL means unassigned. `local_date` is the event's day in the company's time zon
 
 from __future__ import annotations
 
-from models.columns import day, flag, integer, money, relation, text, texts, utc
+from models.columns import day, flag, integer, money, number, relation, text, texts, utc
 
 _CREDIT = "Person credited; NULL = unassigned."
 _TEAM = "That person's team at the moment; NULL = unassigned."
@@ -31,6 +31,9 @@ LEADS = relation(
     text("first_success_call_id", "That call."),
     text("call_source", "Source of the first action's call."),
     text("success_call_source", "Source of the first successful call."),
+    number("action_minutes", "Working minutes from the creation to the first action, by the team's hours."),
+    number("success_minutes", "Working minutes from the creation to the first successful call, by the team's hours."),
+    utc("sla_ends_at", "When sla_minutes of working time run out; the last such instant, UTC."),
     text("duplicate_of", "Older deal this one duplicates."),
     text("excluded_by", "duplicate, exclusion; NULL = counted."),
 )
@@ -103,6 +106,7 @@ TERMINAL_EVENTS = relation(
     text("pipeline_id", "Pipeline."),
     day("local_date", _LOCAL),
     text("outcome", "won, lost, deleted, merged."),
+    utc("grace_ends_at", "Won: end of the grace_days-th working day after it, UTC; NULL for other outcomes."),
     text("person_id", "Responsible at that moment."),
     text("team", _TEAM),
     text("credit_precision", _PRECISION),
@@ -132,6 +136,110 @@ CALLS = relation(
     text("deal_id", "That deal."),
     text("pipeline_id", "That deal's pipeline."),
     text("excluded_by", "internal, ivr (nobody was rung), test_number, exclusion; NULL = counted."),
+)
+
+WORKING_DAYS = relation(
+    "calc.working_days",
+    "A working day of a team: the country's calendar with the team's hours. Working time is a difference of two sums.",
+    text("team", "Team; '' = the company, and whoever has no team.", key=True),
+    day("day", "Day on the team's clock.", key=True),
+    utc("opens_at", "Opening, UTC."),
+    utc("closes_at", "Closing, UTC; earlier on a shortened day."),
+    integer("minutes_before", "Working minutes of all days before this one."),
+    integer("ordinal", "Number of the day among the team's working days."),
+)
+
+MISSED_CALLS = relation(
+    "calc.missed_calls",
+    "A missed call and what became of it.",
+    text("source", "Call's source.", key=True),
+    text("call_id", "Call.", key=True),
+    utc("started_at", "Start, UTC."),
+    day("local_date", _LOCAL),
+    text("external_number", "The outside party in E.164; NULL = hidden."),
+    text("line_team", "Team of the line; NULL = unassigned."),
+    utc("callback_ends_at", "When callback_minutes of working time run out, by the team's hours, UTC."),
+    utc("called_back_at", "First attempt to the number, or answered call from it, afterwards, UTC; NULL = none."),
+    text("excluded_by", "ivr, test_number, exclusion, repeat_missed; NULL = counted."),
+)
+
+CALL_NOTES = relation(
+    "calc.call_notes",
+    "A call note in a CRM with the telephony's call it speaks of.",
+    text("source", "Note's source.", key=True),
+    text("activity_id", "Note.", key=True),
+    utc("occurred_at", "Time of the note, UTC."),
+    day("local_date", _LOCAL),
+    text("person_id", "Its author; NULL = unassigned."),
+    text("team", _TEAM),
+    text("call_source", "Source of the call: same number, start within 5 minutes, duration within 10 %."),
+    text("call_id", "That call; NULL = telephony has none."),
+)
+
+STAGE_TIMES = relation(
+    "calc.stage_times",
+    "An exit of a deal from a stage with the working time it has stood there.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    utc("left_at", "Exit, UTC.", key=True),
+    day("local_date", _LOCAL),
+    text("pipeline_id", "Pipeline."),
+    text("stage_id", "Stage."),
+    text("kind", "Stage's kind."),
+    number("hours", "Working hours of this visit."),
+    number("total_hours", "Working hours of this and all earlier visits to the stage."),
+    text("person_id", "Responsible at the exit."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+    text("excluded_by", "duplicate, exclusion; NULL = counted."),
+)
+
+MILESTONES = relation(
+    "calc.milestones",
+    "Points for the first pass of a stage of milestones.csv, and the same points taken back.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    text("pipeline_id", "Pipeline.", key=True),
+    text("stage_id", "Stage.", key=True),
+    text("moment", "pass; clawback: the deal was lost, deleted or merged within clawback_days.", key=True),
+    utc("occurred_at", "When, UTC."),
+    day("local_date", _LOCAL),
+    number("points", "Weight of the stage; negative when taken back."),
+    text("person_id", "Responsible at the pass."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+    text("excluded_by", "duplicate, exclusion; NULL = counted."),
+)
+
+OPEN_DEALS = relation(
+    "calc.open_deals",
+    "A deal was open, with one stage, amount, responsible person and team, from when until when.",
+    text("source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    utc("valid_from", "From, inclusive, UTC.", key=True),
+    utc("valid_to", "Until, exclusive, UTC; infinity = still."),
+    text("pipeline_id", "Pipeline."),
+    text("stage_id", "Stage."),
+    text("kind", "Stage's kind; NULL = not in stages.csv."),
+    money("amount", "Amount in the CRM then, in the company's currency; declared, not paid."),
+    text("person_id", "Responsible then; NULL = unassigned."),
+    text("team", _TEAM),
+    text("credit_precision", _PRECISION),
+    text("excluded_by", "duplicate, exclusion; NULL = counted."),
+)
+
+STAGE_ODDS = relation(
+    "calc.stage_odds",
+    "How likely a deal of a stage is to be paid, in a month: by the twelve months before it, else as configured.",
+    text("source", "Source's name.", key=True),
+    text("pipeline_id", "Pipeline.", key=True),
+    text("stage_id", "Stage.", key=True),
+    utc("valid_from", "Beginning of the month, UTC.", key=True),
+    utc("valid_to", "End of the month, exclusive, UTC."),
+    integer("closed", "Deals that passed the stage and ended in those twelve months."),
+    integer("paid", "Those of them that were paid before the month."),
+    number("probability", "paid / closed where at least 30 closed, else probabilities.csv; NULL = neither."),
+    text("origin", "own or configured."),
 )
 
 PAYMENTS = relation(

@@ -63,6 +63,24 @@ STAGES = relation(
     flag("is_guess", "Guessed by `inputs draft` and not yet confirmed by a person."),
 )
 
+MILESTONES = relation(
+    "core.milestones",
+    "milestones.csv: points for the first pass of a stage, for long cycles.",
+    text("source", "Source's name.", key=True),
+    text("pipeline_id", "Pipeline.", key=True),
+    text("stage_id", "Stage.", key=True),
+    number("weight", "Points."),
+)
+
+PROBABILITIES = relation(
+    "core.probabilities",
+    "probabilities.csv: how likely a deal of a stage is to be paid, until the company's own history tells.",
+    text("source", "Source's name.", key=True),
+    text("pipeline_id", "Pipeline.", key=True),
+    text("stage_id", "Stage.", key=True),
+    number("probability", "Probability, above 0 and at most 1."),
+)
+
 PLANS = relation(
     "core.plans",
     "plans.csv: a plan of an entity in a period.",

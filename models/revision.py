@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from models.columns import RAW, relation, text
 
-WAREHOUSE_REVISION = "ead98c7721ab"
-RAW_REVISION = "595a280addcc"
+WAREHOUSE_REVISION = "9cb7cbd76f30"
+RAW_REVISION = "205ca98a2f3d"
 
 _COMMENT = "Which schema this file has: one row."
 # Alembic writes this table and fixes its column's name.

@@ -143,7 +143,15 @@ class Toy:
             settings=ToySettings,
             streams=(
                 stream("users", "dictionary", map=map_user, tombstones=("core.users",)),
-                stream("deals", "entity", map=map_deal, tombstones=("core.deals",), sweeps=True, facet="crm"),
+                stream(
+                    "deals",
+                    "entity",
+                    map=map_deal,
+                    tombstones=("core.deals",),
+                    needs=("users",),
+                    sweeps=True,
+                    facet="crm",
+                ),
                 stream("events", "log", map=map_patch, facet="crm"),
                 stream("contacts", "entity", map=map_contact, tombstones=("core.contacts",)),
             ),

@@ -42,8 +42,13 @@ class Batch:
     origins: list[str | None] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    position: Position | None = None
+    # Where reading may resume, and how many records must be stored for it.
+    rests: list[tuple[int, Position]] = field(default_factory=list)
     size: int = 0  # bytes of payload
+
+    @property
+    def position(self) -> Position | None:
+        return self.rests[-1][1] if self.rests else None
 
     def add(self, page: Page) -> None:
         self.ids += page.ids
@@ -54,8 +59,32 @@ class Batch:
         self.deleted += page.deleted
         self.rejects += page.rejects
         if page.position is not None:
-            self.position = page.position
+            self.rests.append((len(self.ids), page.position))
         self.size += sum(map(len, page.payloads))
+
+    def split(self, count: int) -> tuple[Batch, Batch]:
+        """The first `count` records and the others. Rejects go first, tombstones last, behind what they may end."""
+        first = Batch(
+            ids=self.ids[:count],
+            payloads=self.payloads[:count],
+            versions=self.versions[:count],
+            cursors=self.cursors[:count],
+            origins=self.origins[:count],
+            rejects=self.rejects,
+            rests=[rest for rest in self.rests if rest[0] <= count and not self.deleted],
+        )
+        others = Batch(
+            ids=self.ids[count:],
+            payloads=self.payloads[count:],
+            versions=self.versions[count:],
+            cursors=self.cursors[count:],
+            origins=self.origins[count:],
+            deleted=self.deleted,
+            rests=[(max(held - count, 0), position) for held, position in self.rests[len(first.rests) :]],
+        )
+        others.size = sum(map(len, others.payloads))
+        first.size = self.size - others.size
+        return first, others
 
     @property
     def is_empty(self) -> bool:
@@ -290,7 +319,7 @@ _APPEND = """
 INSERT INTO landing.raw.records
     (seq, source, stream, record_id, op, version, cursor, fetched_at, run_id, origin, payload_hash, payload)
 SELECT
-    (SELECT coalesce(max(seq), 0) FROM landing.raw.records) + row_number() OVER (ORDER BY b.place),
+    (SELECT coalesce(max(seq), 0) FROM landing.raw.records) + b.place,
     $1, $2, b.record_id, 'put', b.version, b.cursor, make_timestamp($5)::TIMESTAMPTZ, $3, b.origin,
     b.payload_hash, b.payload
 FROM _batch AS b
@@ -347,13 +376,15 @@ def _as_table(batch: Batch, fetched_at: int) -> pa.Table:
 
     return pa.table(
         {
-            "place": pa.array(keep, pa.int64()),
+            # From 1; what is left out as known leaves a gap in `seq`, which only orders.
+            "place": pa.array(range(1, len(keep) + 1), pa.int64()),
             "record_id": pa.array(pick(batch.ids), pa.string()),  # type: ignore[arg-type]
             "version": pa.array(pick([version or fetched_at for version in batch.versions]), pa.int64()),
             "cursor": pa.array(pick(batch.cursors), pa.int64()),  # type: ignore[arg-type]
             "origin": pa.array(pick(batch.origins), pa.string()),  # type: ignore[arg-type]
             "payload_hash": pa.array(pick(hashes), pa.binary()),  # type: ignore[arg-type]
-            "payload": pa.array(pick(batch.payloads), pa.string()),  # type: ignore[arg-type]
+            # By way of binary: checking UTF-8 of all at once takes half the time.
+            "payload": pa.array(pick(batch.payloads), pa.binary()).cast(pa.string()),  # type: ignore[arg-type]
         }
     )
 

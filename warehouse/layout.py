@@ -8,7 +8,7 @@ of a kilobyte that was a third of a first load's CPU time, and its memory.
 from __future__ import annotations
 
 # DuckDB takes multiples of 2,048.
-ROW_GROUP_RECORDS = 20_480
+ROW_GROUP_RECORDS = 10_240
 # To be given whenever the file is opened for writing: the size is not kept in it, and a checkpoint under another one
 # rearranges all groups. Zstandard needs the storage of 1.2; files for analysts stay readable by older clients.
 RAW_OPTIONS = f"(STORAGE_VERSION 'v1.2.0', ROW_GROUP_SIZE {ROW_GROUP_RECORDS})"

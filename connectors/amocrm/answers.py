@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -46,8 +46,7 @@ _HEAD = msgspec.json.Decoder(_Head)
 _LOOSE_HEAD = msgspec.json.Decoder(_Head, strict=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A record of a page. `time` is the Unix second by which its stream is read, 0 where it states none."""
 
     id: str
@@ -100,18 +99,17 @@ def strip_link_queries(payload: bytes) -> bytes:
     Searched by hand: a regular expression took as long as everything else done to a record here. Inside a text
     value the quotes around `"href"` would be escaped, so none can be mistaken for a link.
     """
-    kept: list[bytes] = []
-    done = 0
-    at = payload.find(b'"href"')
-    while at >= 0:
-        opening = payload.find(b'"', at + 6)
-        closing = payload.find(b'"', opening + 1)
-        query = payload.find(b"?", opening, closing)
-        if query >= 0 and payload[at + 6 : opening].strip() == b":":
-            kept.append(payload[done:query])
-            done = closing
-        at = payload.find(b'"href"', closing)
-    return b"".join((*kept, payload[done:])) if kept else payload
+    parts = payload.split(b'"href"')
+    is_changed = False
+    for place in range(1, len(parts)):
+        part = parts[place]
+        opening = part.find(b'"')
+        closing = part.find(b'"', opening + 1)
+        query = part.find(b"?", opening, closing)
+        if 0 <= opening < query < closing and part[:opening].strip() == b":":
+            parts[place] = part[:query] + part[closing:]
+            is_changed = True
+    return b'"href"'.join(parts) if is_changed else payload
 
 
 def as_page(rows: list[Row], rejects: list[Reject], *, timed: bool, position: Position | None) -> Page:

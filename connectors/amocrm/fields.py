@@ -7,9 +7,10 @@ out, everything else stays in the payload.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -61,47 +62,64 @@ def read_fields(raw: msgspec.Raw) -> list[FieldValue]:
     return []
 
 
-def texts_by_code(fields: Iterable[FieldValue], code: str, zone: ZoneInfo) -> list[str]:
+def texts_by_code(fields: Sequence[FieldValue], code: str, zone: ZoneInfo) -> list[str]:
     """All values of the fields with a code (`PHONE`, `EMAIL`, `UTM_SOURCE`) as text, in order."""
-    return [text for field in fields if field.field_code == code for text in texts(field, zone)]
+    found: list[str] = []
+    for field in fields:
+        if field.field_code == code:
+            found += texts(field, zone)
+    return found
 
 
-def text_by_name(fields: Iterable[FieldValue], name: str | None, zone: ZoneInfo) -> str | None:
+def text_by_name(fields: Sequence[FieldValue], name: str | None, zone: ZoneInfo) -> str | None:
     """First value of the field a person calls `name` (or whose id it is), as text; None when it is not filled."""
     if not name:
         return None
-    wanted = name.strip().casefold()
+    wanted = _fold(name)
     for field in fields:
-        if (field.field_name or "").strip().casefold() == wanted or str(field.field_id) == wanted:
-            text = next(texts(field, zone), None)
-            if text is not None:
-                return text
+        if _fold(field.field_name or "") == wanted or (wanted.isdecimal() and str(field.field_id) == wanted):
+            found = texts(field, zone)
+            if found:
+                return found[0]
     return None
 
 
-def tax_id(fields: Iterable[FieldValue], name: str | None, zone: ZoneInfo) -> str | None:
+@lru_cache(maxsize=4096)
+def _fold(name: str) -> str:
+    """A field's name as it is compared; an account has some dozens of names and millions of values."""
+    return name.strip().casefold()
+
+
+def tax_id(fields: Sequence[FieldValue], name: str | None, zone: ZoneInfo) -> str | None:
     """Taxpayer id: from the field the configuration names, else from a field of the type for legal entities."""
-    found = list(fields)
-    named = text_by_name(found, name, zone)
+    named = text_by_name(fields, name, zone)
     if named:
         return named
-    legal = (text for field in found if field.field_type == "legal_entity" for text in texts(field, zone))
-    return next(legal, None)
+    for field in fields:
+        if field.field_type == "legal_entity":
+            found = texts(field, zone)
+            if found:
+                return found[0]
+    return None
 
 
-def texts(field: FieldValue, zone: ZoneInfo) -> Iterator[str]:
+def texts(field: FieldValue, zone: ZoneInfo) -> list[str]:
     """The field's values as a person reads them, empty ones left out. `zone` is the account's, for days."""
     stated = decode_record(_VALUES, field.values)
     values = stated.values() if isinstance(stated, dict) else stated if isinstance(stated, list) else []
+    found = []
     for item in values:
         # Chained lists have no `value` key.
         value = item.get("value") if isinstance(item, dict) else item
         text = _as_text(value, field.field_type or "", zone)
         if text:
-            yield text
+            found.append(text)
+    return found
 
 
 def _as_text(value: Any, kind: str, zone: ZoneInfo) -> str | None:
+    if isinstance(value, str) and kind not in DAY_TYPES:
+        return value.strip()
     if isinstance(value, dict):
         value = value.get(OBJECT_KEYS.get(kind, "value"))
     if value is None or isinstance(value, dict | list):

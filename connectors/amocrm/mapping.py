@@ -312,7 +312,10 @@ def as_micros(seconds: int | None) -> int | None:
 
 
 def first_id(named: Iterable[_Named] | None) -> str | None:
-    return next((str(item.id) for item in named or [] if item.id is not None), None)
+    for item in named or ():
+        if item.id is not None:
+            return str(item.id)
+    return None
 
 
 def as_amount(value: Decimal, path: str) -> Decimal:
@@ -335,7 +338,8 @@ def _lead_source(links: _LeadLinks, fields: list[FieldValue], zone: ZoneInfo) ->
     """The source's name, else the tracking field; the `sources` list of an integration holds only its own."""
     if isinstance(links.source, _Named) and links.source.name:
         return links.source.name
-    return next(iter(texts_by_code(fields, "UTM_SOURCE", zone)), None)
+    found = texts_by_code(fields, "UTM_SOURCE", zone)
+    return found[0] if found else None
 
 
 def _loss_reason(lead: _Lead, links: _LeadLinks, account: Account) -> str | None:

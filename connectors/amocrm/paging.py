@@ -85,7 +85,7 @@ class ListReader:
         asked = [*listing.params, ("page", str(page)), ("limit", str(self.limit)), *params]
         answer = self.client.page(listing.path, listing.key, asked, time_field=listing.time_field)
         if listing.prefix:
-            answer = replace(answer, rows=[replace(row, id=listing.prefix + row.id) for row in answer.rows])
+            answer = replace(answer, rows=[row._replace(id=listing.prefix + row.id) for row in answer.rows])
         if answer.limit is not None and 0 < answer.limit < self.limit and page == 1:
             self._log("limit_clamped", asked=self.limit, given=answer.limit)
             self.limit = answer.limit

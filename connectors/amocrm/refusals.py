@@ -85,7 +85,8 @@ class Refusals:
         try:
             problem = msgspec.json.decode(response.content, type=dict[str, Any])
         except msgspec.DecodeError:
-            return self._redact(" ".join(response.text[:300].split()))
+            # Redacted before it is cut: half of a secret would not be known for one.
+            return " ".join(self._redact(response.text).split())[:300]
         reasons = [
             f"{error.get('path')}: {error.get('detail')}"
             for group in problem.get("validation-errors") or []

@@ -24,9 +24,10 @@ from warehouse import bookkeeping
 from warehouse.conform import Conformer, ConformReport
 from warehouse.database import Files, Warehouse, open_warehouse
 from warehouse.land import Batch, Landing, StreamRun
+from warehouse.layout import ROW_GROUP_RECORDS
 
 # A batch is committed when it is this large or this old: memory, and what a kill costs, stay bounded.
-BATCH_RECORDS = 20_000
+BATCH_RECORDS = ROW_GROUP_RECORDS
 BATCH_BYTES = 32 * 1024 * 1024
 BATCH_SECONDS = 10.0
 # More rejects than both mean that the source, not a record, is wrong (design promise 5).
@@ -236,8 +237,13 @@ class _Sync:
             state.complete_until = max(page.complete_until, state.complete_until or page.complete_until)
         self._progress.stream_advanced(state.run.source, state.run.stream, state.read)
         age = self._clock.monotonic() - state.batch_started
-        if len(state.batch.ids) >= BATCH_RECORDS or state.batch.size >= BATCH_BYTES or age >= BATCH_SECONDS:
+        if state.batch.size >= BATCH_BYTES or age >= BATCH_SECONDS:
             self._flush(state)
+        while len(state.batch.ids) >= BATCH_RECORDS:
+            full, rest = state.batch.split(BATCH_RECORDS)
+            state.batch = full
+            self._flush(state)
+            state.batch = rest
 
     def _flush(self, state: _Progressing) -> None:
         if not state.batch.is_empty:

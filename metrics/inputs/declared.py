@@ -97,6 +97,13 @@ STAGES = InputFile(
         _field("guess", "guess", column="is_guess", optional=True, absent=True),
     ),
 )
+_STAGE = (_field("source"), _field("pipeline_id"), _field("stage_id"))
+MILESTONES = InputFile(
+    name="milestones.csv", relation="core.milestones", fields=(*_STAGE, _field("weight", "number"))
+)
+PROBABILITIES = InputFile(
+    name="probabilities.csv", relation="core.probabilities", fields=(*_STAGE, _field("probability", "share"))
+)
 PLANS = InputFile(
     name="plans.csv",
     relation="core.plans",
@@ -184,8 +191,6 @@ EXCLUSIONS = InputFile(
 )
 
 FILES = (
-    PEOPLE, IDENTITIES, STAGES, PLANS, HOURS, LINES, CALENDAR, ABSENCES, RATES, MATCHES, SPLITS, TEST_NUMBERS,
-    EXCLUSIONS,
+    PEOPLE, IDENTITIES, STAGES, MILESTONES, PROBABILITIES, PLANS, HOURS, LINES, CALENDAR, ABSENCES, RATES, MATCHES,
+    SPLITS, TEST_NUMBERS, EXCLUSIONS,
 )  # fmt: skip
-# In the contract, with no metric here that reads them.
-UNUSED_FILES = ("milestones.csv", "probabilities.csv")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from base.text import Text, say
-from metrics.inputs.declared import FILES, UNUSED_FILES, Field, InputFile
+from metrics.inputs.declared import FILES, Field, InputFile
 from metrics.inputs.values import BadValue, parse_value
 from models.arrow import find_relation, key_columns
 
@@ -53,13 +53,11 @@ def read_inputs(folder: Path, country: str) -> dict[str, ReadFile]:
 
 
 def list_strangers(folder: Path) -> list[Text]:
-    """CSV files nobody reads: a misspelt name, or one this version has no use for."""
+    """CSV files nobody reads: a misspelt name."""
     known = {declared.name for declared in FILES}
     strangers = []
     for path in sorted(folder.glob("*.csv")) if folder.is_dir() else ():
-        if path.name in UNUSED_FILES:
-            strangers.append(say("{file}: пока не используется", "{file}: not used yet", file=path.name))
-        elif path.name not in known and not path.name.endswith(".new.csv"):
+        if path.name not in known and not path.name.endswith(".new.csv"):
             strangers.append(
                 say(
                     "{file}: такого файла voronka не знает; известные: {known}",

@@ -35,6 +35,7 @@ class Step:
 
 BEFORE_MONEY = (
     Step(file="10_spans.sql"),
+    Step(file="15_working_days.sql", writes=("calc.working_days",)),
     Step(
         file="20_people.sql",
         people=(
@@ -51,9 +52,23 @@ BEFORE_MONEY = (
     Step(file="65_passes.sql"),
     Step(file="70_duplicates.sql"),
     Step(file="80_calls.sql", writes=("calc.calls",)),
-    Step(file="85_leads.sql", writes=("calc.leads",)),
+    Step(file="85_leads.sql"),
+    Step(file="86_lead_times.sql", writes=("calc.leads",)),
+    Step(file="87_missed_calls.sql", writes=("calc.missed_calls",)),
+    Step(file="88_call_notes.sql", writes=("calc.call_notes",)),
 )
-AFTER_MONEY = (Step(file="90_funnel.sql", writes=("calc.stage_passes", "calc.kind_touches", "calc.terminal_events")),)
+AFTER_MONEY = (
+    Step(file="90_funnel.sql", writes=("calc.stage_passes", "calc.kind_touches")),
+    Step(file="91_grace.sql", writes=("calc.terminal_events",)),
+    Step(file="92_stage_times.sql", writes=("calc.stage_times",)),
+    Step(file="93_customers.sql", writes=("calc.deal_customers", "calc.customer_payments")),
+    Step(file="94_sales.sql", writes=("calc.sales", "calc.customer_owners", "calc.customer_phones")),
+    Step(file="95_milestones.sql", writes=("calc.milestones",)),
+    Step(file="96_documents.sql", writes=("calc.shipments", "calc.margins", "calc.receivables")),
+    Step(file="97_open_deals.sql", writes=("calc.open_deals",)),
+    Step(file="98_part_paid_deals.sql", writes=("calc.part_paid_deals",)),
+    Step(file="99_stage_odds.sql", writes=("calc.stage_odds",)),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +133,12 @@ def _set_parameters(connection: duckdb.DuckDBPyConnection, company: Company, now
         "dup_days": rules.dup_days,
         "origin_minutes": rules.origin_minutes,
         "call_seconds": rules.successful_call_seconds,
+        "sla_minutes": rules.sla_minutes,
+        "callback_minutes": rules.callback_minutes,
+        "grace_days": rules.grace_days,
+        "dormant_days": rules.dormant_days,
+        "clawback_days": rules.clawback_days,
+        "currency": company.currency,
     }
     for name, value in variables.items():
         connection.execute(f"SET VARIABLE {name} = $1", [value])

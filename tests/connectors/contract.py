@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,9 +45,11 @@ class Vendor(ABC):
 
     stream: ClassVar[str]
     relation: ClassVar[str]
+    path: ClassVar[str] = ""  # where the records of `stream` are asked for over HTTP
     page_records: ClassVar[int]
     # False: nobody is asked over HTTP, so there is no status, no credential and no connection to go wrong.
     speaks_http: ClassVar[bool] = True
+    # The last one is the wrong one, which the vendor does not know.
     secrets: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, folder: Path, clock: FakeClock) -> None:
@@ -78,21 +81,21 @@ class Vendor(ABC):
 
 
 @dataclass
-class FaultOnEachPath:
-    """The first request of every path fails, so no stream gets around it; when each path was asked is kept."""
+class FaultsOnEachPath:
+    """The first requests of every path fail, so no stream gets around it; when each path was asked is kept."""
 
     clock: FakeClock
-    kind: Fault | None = None
+    kinds: tuple[Fault, ...] = ()
     asked: dict[str, list[datetime]] = field(default_factory=dict)
 
     def __call__(self, request: HttpRequest) -> Fault | None:
         moments = self.asked.setdefault(request.path, [])
         moments.append(self.clock.now())
-        return self.kind if len(moments) == 1 else None
+        return self.kinds[len(moments) - 1] if len(moments) <= len(self.kinds) else None
 
-    def pauses(self) -> dict[str, float]:
-        """Seconds from each path's first request to its second."""
-        return {path: (at[1] - at[0]).total_seconds() for path, at in self.asked.items() if len(at) > 1}
+    def pauses(self, path: str) -> list[float]:
+        """Seconds between the requests of a path."""
+        return [(later - earlier).total_seconds() for earlier, later in pairwise(self.asked.get(path, []))]
 
 
 class HttpVendor(Vendor):
@@ -100,7 +103,7 @@ class HttpVendor(Vendor):
 
     def __init__(self, folder: Path, clock: FakeClock) -> None:
         super().__init__(folder, clock)
-        self.faults = FaultOnEachPath(clock)
+        self.faults = FaultsOnEachPath(clock)
         self._stack = ExitStack()
         self.server: Any = None
 
@@ -126,14 +129,18 @@ class HttpVendor(Vendor):
 
 
 class Amocrm(HttpVendor):
-    stream, relation, page_records = "leads", "core.deals", 250
+    stream, relation, path, page_records = "leads", "core.deals", "/api/v4/leads", 250
     secrets = ("a-long-lived-token-of-the-contract", "a-token-nobody-knows")
 
     def settings(self, *, refused: bool = False) -> Settings:
-        return AmocrmSettings(type="amocrm", base_url=self.server.url, token=Secret(self.secrets[refused]))
+        return AmocrmSettings(type="amocrm", base_url=self.server.url, token=Secret(self.secrets[-1 if refused else 0]))
 
     def build(self, story: Story) -> Any:
         world = amocrm.world_from_story(story)
+        # The story's telephony writes its notes to contacts; accounts have them in deals and companies as well.
+        for path, entity_id in (("leads/notes", 1), ("companies/notes", 500)):
+            for note in list(world.tables["contacts/notes"])[-3:]:
+                world.add(path, {**note, "id": note["id"] * 1000 + entity_id, "entity_id": entity_id})
         return amocrm.AmocrmServer(world, token=self.secrets[0], clock=self.clock, faults=self.faults)
 
     def add_unknown_field(self) -> None:
@@ -145,7 +152,7 @@ class Amocrm(HttpVendor):
 
 
 class Mango(HttpVendor):
-    stream, relation, page_records = "calls", "core.calls", 5000
+    stream, relation, path, page_records = "calls", "core.calls", "/vpbx/stats/calls/result", 5000
     secrets = ("contract-vpbx-api-key", "contract-vpbx-api-salt", "a-salt-nobody-knows")
 
     def settings(self, *, refused: bool = False) -> Settings:
@@ -162,12 +169,12 @@ class Mango(HttpVendor):
         self.server.world.calls[0].card[UNKNOWN_FIELD] = UNKNOWN_VALUE
 
     def spoil(self) -> Spoilt:
-        self.server.world.calls[0].card["talk_duration"] = ["сорок"]
-        return Spoilt("wrong_type", "$.talk_duration")
+        self.server.world.calls[0].card["context_calls"] = "двое"
+        return Spoilt("wrong_type", "$.context_calls")
 
 
 class Zadarma(HttpVendor):
-    stream, relation, page_records = "calls", "core.calls", 1000
+    stream, relation, path, page_records = "calls", "core.calls", "/v1/statistics/pbx/", 1000
     secrets = ("contract-zadarma-key", "contract-zadarma-secret", "a-secret-nobody-knows")
 
     def settings(self, *, refused: bool = False) -> Settings:
@@ -312,4 +319,3 @@ def _payment(number: int, told_at: datetime) -> Payment:
 
 def _phone(number: int) -> str:
     return f"+7916{number:07}"
-

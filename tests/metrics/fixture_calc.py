@@ -82,6 +82,23 @@ CONTACTS: dict[str, tuple[tuple[str, str] | None, tuple[str, str] | None]] = {
     "D9": (("C11", "12 10:00"), ("C11", "12 10:00")),
     "D10": (("C13", "16 10:05"), ("C13", "16 10:05")),
 }
+# Working minutes from the creation to each of them; when the norm of 15 runs out, where not 15 minutes later.
+SPEEDS: dict[str, tuple[int, int | None]] = {
+    "D1": (12, 12), "D2": (4, 180), "D3": (15, 140), "D4": (3, 3), "D5": (20, None), "D7": (31, 31), "D9": (10, 10),
+    "D10": (5, 5),
+}  # fmt: skip
+NORMS = {"D5": "09 09:05"}
+# Won deal: the end of the fifth working day after.
+GRACE = {"D1": "20 00:00", "D2": "19 00:00", "D4": "26 00:00", "D7": "12-01 00:00", "D8": "17 00:00"}
+# Missed call: when its thirty working minutes run out, and when somebody called back.
+MISSED: dict[str, tuple[str, str | None]] = {"C8": ("10 11:50", "10 11:31"), "C10": ("11 13:30", None)}
+# Call note: its time, its author, the call it speaks of.
+NOTES = [
+    ("02 10:12", "A", "C1"), ("02 15:00", "A", "C3"), ("03 11:50", "A", "C5"), ("05 10:03", "B", "C6"),
+    ("09 12:00", "B", None),
+]  # fmt: skip
+# Exits of D3 from its meetings: working hours of the visit, and of all until then.
+MEETING_EXITS = [("10 16:00", 14.0, 14.0), ("13 10:00", 8.0, 22.0)]
 ENDINGS = {
     "D1": ("12 10:00", "won", "A"), "D2": ("11 12:00", "won", "A"), "D3": ("19 15:00", "lost", "A"),
     "D4": ("18 17:00", "won", "B"), "D5": ("10 10:00", "lost", "B"), "D7": ("23 16:00", "won", "B"),
@@ -108,6 +125,8 @@ PAYMENTS: list[tuple[str, int, str, int, str | None]] = [
     ("P4", 24, "D7", 150_000, "B"), ("P5", 9, "D8", 90_000, "B"), ("P6", 25, "D8", -30_000, "B"),
     ("P7", 26, "", 20_000, None),
 ]  # fmt: skip
+# Paid deal: the day it began, and whether it was its customer's first.
+BEGUN = {"D1": ("02", True), "D2": ("02", True), "D7": ("10", True), "D8": ("10-20", False)}
 PAID = {"D1": (12, "A", "P1"), "D2": (20, "A", "P3"), "D7": (24, "B", "P4"), "D8": (9, "B", "P5")}
 
 
@@ -143,6 +162,9 @@ def _template() -> Path:
     insert(connection, "calc.payments", [payment_row(*told) for told in PAYMENTS])
     for deal, (day, person, payment) in PAID.items():
         add_paid(connection, deal, date(2026, 11, day), person, payment_id=payment)
+        _add_sale(connection, deal, date(2026, 11, day), person)
+    _add_call_verdicts(connection)
+    _add_exits(connection)
     add_calendar(connection)
     connection.close()
     return path
@@ -221,6 +243,7 @@ def add_paid(connection: duckdb.DuckDBPyConnection, deal: str, day: date, person
 def add_ending(connection: duckdb.DuckDBPyConnection, deal: str, at: str, outcome: str, person: str) -> None:
     row = {"source": "amo", "deal_id": deal, **moment(moscow(at), "occurred_at"), "pipeline_id": PIPELINE}
     duplicate = {"excluded_by": "duplicate" if deal in DUPLICATES else None}
+    row["grace_ends_at"] = moscow(GRACE[deal]) if outcome == "won" and deal in GRACE else None
     insert(connection, "calc.terminal_events", [row | {"outcome": outcome, **credit(person)} | duplicate])
 
 
@@ -235,6 +258,9 @@ def add_lead(connection: duckdb.DuckDBPyConnection, deal: str, at: str, person: 
         "credit_precision": "log",
         "first_action_at": moscow(action[1]) if action else None,
         "first_success_at": moscow(success[1]) if success else None,
+        "action_minutes": SPEEDS.get(deal, (None, None))[0],
+        "success_minutes": SPEEDS.get(deal, (None, None))[1],
+        "sla_ends_at": moscow(NORMS[deal]) if deal in NORMS else moscow(at) + timedelta(minutes=15),
         "duplicate_of": DUPLICATES.get(deal),
         "excluded_by": "duplicate" if deal in DUPLICATES else None,
     }
@@ -242,10 +268,51 @@ def add_lead(connection: duckdb.DuckDBPyConnection, deal: str, at: str, person: 
 
 
 def add_calendar(connection: duckdb.DuckDBPyConnection, holidays: tuple[int, ...] = (4,)) -> None:
-    """November 2026: 20 working days of the RU calendar, Saturdays, Sundays and 4 November off."""
-    for day in (date(2026, 11, 1) + timedelta(days=shift) for shift in range(30)):
-        hours = 0 if day.weekday() >= 5 or day.day in holidays else 8
-        insert(connection, "core.calendar", [{"day": day, "hours": hours, "origin": "country"}])
+    """The last quarter of 2026: November has 20 working days, the 4th is off and the 3rd is short."""
+    rows = []
+    for day in (date(2026, 10, 1) + timedelta(days=shift) for shift in range(92)):
+        is_off = day.weekday() >= 5 or (day.month == 11 and day.day in holidays)
+        rows.append({"day": day, "hours": 0 if is_off else 7 if day == date(2026, 11, 3) else 8, "origin": "country"})
+    insert(connection, "core.calendar", rows)
+
+
+def _add_sale(connection: duckdb.DuckDBPyConnection, deal: str, day: date, person: str) -> None:
+    started, is_first = BEGUN[deal]
+    begun = {"started_on": local_day(moscow(f"{started} 12:00"), ZONE), "is_first": is_first}
+    key = {"source": "amo", "deal_id": deal, "ordinal": 1, "sign": 1, "due_origin": "deal_log"}
+    insert(connection, "calc.sales", [key | {"customer_id": f"tax:{deal}"} | end_of(day) | credit(person) | begun])
+
+
+def _add_call_verdicts(connection: duckdb.DuckDBPyConnection) -> None:
+    starts = {call: at for call, at, *_ in CALLS}
+    missed = [
+        {
+            "source": "mango",
+            "call_id": call,
+            **moment(moscow(starts[call]), "started_at"),
+            "external_number": phone_of(NUMBERS[call]),
+            "line_team": "North",
+            "callback_ends_at": moscow(ends),
+            "called_back_at": moscow(back) if back else None,
+        }
+        for call, (ends, back) in MISSED.items()
+    ]
+    notes = [
+        {"source": "amo", "activity_id": f"note-{number}", **moment(moscow(at), "occurred_at"), **credit(person)}
+        | {"call_source": "mango" if call else None, "call_id": call}
+        for number, (at, person, call) in enumerate(NOTES)
+    ]
+    insert(connection, "calc.missed_calls", missed)
+    insert(connection, "calc.call_notes", notes)
+
+
+def _add_exits(connection: duckdb.DuckDBPyConnection) -> None:
+    place = {"source": "amo", "deal_id": "D3", "pipeline_id": PIPELINE, "stage_id": STAGES["meeting"][0]}
+    rows = [
+        place | {"kind": "meeting", "hours": hours, "total_hours": total} | credit("A") | moment(moscow(at), "left_at")
+        for at, hours, total in MEETING_EXITS
+    ]
+    insert(connection, "calc.stage_times", rows)
 
 
 def _add_deals(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,6 +7,8 @@ second time is resolve's.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
 
 import duckdb
 import pytest
@@ -16,8 +18,8 @@ from metrics.funnel import read_funnel
 from metrics.periods import parse_period
 from metrics.reading import read_kpi
 from metrics.resolve import resolve
-from tests.metrics.fixture_calc import reference_calc
-from tests.metrics.fixture_core import COMPANY, STAGES, fresh_clock, insert, reference
+from tests.metrics.fixture_calc import CALLS, NOTES, NUMBERS, add_calendar, reference_calc
+from tests.metrics.fixture_core import COMPANY, STAGES, USERS, fresh_clock, insert, moscow, phone_of, reference
 
 
 @pytest.fixture(scope="module", params=["by hand", "resolved"])
@@ -27,10 +29,33 @@ def computed(request: pytest.FixtureRequest) -> Iterator[duckdb.DuckDBPyConnecti
     else:
         connection = reference()
         insert(connection, "core.lines", [{"source": "mango", "line": "74951234567", "team": "North"}])
+        add_calendar(connection)
+        _add_notes(connection)
+        _add_july(connection)
         resolve(connection, COMPANY, fresh_clock())
     recompute(connection, COMPANY, parse_period("2026-11"), fresh_clock())
     yield connection
     connection.close()
+
+
+def _add_notes(connection: duckdb.DuckDBPyConnection) -> None:
+    """A CRM stamps a note when the talk is over; the last one speaks of a call nobody made."""
+    talks = {call: talk for call, *_, talk in CALLS}
+    notes = []
+    for number, (at, person, call) in enumerate(NOTES):
+        seconds = talks[call] if call else 180
+        note = {"source": "amo", "activity_id": f"note-{number}", "activity_type": "call_note"}
+        about = {"phone": phone_of(NUMBERS[call] if call else 6), "duration_seconds": seconds}
+        when = {"occurred_at": moscow(at) + timedelta(seconds=seconds), "user_id": USERS[person][0]}
+        notes.append(note | about | when)
+    insert(connection, "core.activities", notes)
+
+
+def _add_july(connection: duckdb.DuckDBPyConnection) -> None:
+    """D8's customer bought in July, before there was a CRM: only accounting knows."""
+    paid = {"source": "accounting", "payment_id": "P0", "paid_on": date(2026, 7, 15), "payer_tax_id": "7700000008"}
+    money = {"amount": Decimal(50_000), "amount_reporting": Decimal(50_000), "currency": "RUB", "kind": "customer"}
+    insert(connection, "core.payments", [paid | money | {"purpose": "Оплата", "is_deleted": False}])
 
 
 # Metric: company, A, B, unassigned; a pair is num / den, None = no such row.
@@ -53,6 +78,12 @@ EXPECTED = {
     # Cohort of eight leads: 20 stages passed between base and won.
     "stage_skip_rate": ((4, 20), (2, 13), (2, 7), None),
     "backward_move_rate": ((1, 24), (1, 15), (0, 9), None),
+    "lead_sla_rate": ((5, 8), (4, 5), (1, 3), None),
+    "new_customers": (3, 2, 1, None),
+    "new_customer_revenue": (350_000, 200_000, 150_000, None),
+    "repeat_deal_share": ((1, 4), (0, 2), (1, 2), None),
+    "won_payment_confirmation_rate": ((4, 5), (2, 2), (2, 3), None),
+    "crm_call_confirmation_rate": ((4, 5), (3, 3), (1, 2), None),
     "stage_conversion_cohort": ((3, 8), (3, 5), (0, 3), None),
     "stage_conversion_period": ((4, 8), (2, 5), (2, 3), None),
     "win_rate": ((4, 8), (2, 4), (2, 4), None),
@@ -104,6 +135,39 @@ def test_a_fixed_horizon_waits_for_its_days(computed: duckdb.DuckDBPyConnection)
     """No deal qualified in November has had its sixty days by the end of the month."""
     variants = {row.variant for row in read_kpi(computed, "2026-11", "qualified_to_paid_rate", variants=True)}
     assert variants == {""}
+
+
+@pytest.mark.parametrize(
+    ("metric", "variant", "value", "count"),
+    [
+        ("speed_to_lead", "", 12, 7),
+        ("speed_to_lead", "p95", 27.7, 7),  # of 3, 4, 10, 12, 15, 20, 31
+        ("speed_to_lead", "target=contact", 21.5, 6),
+        ("sales_cycle_days", "", 16, 4),
+        ("sales_cycle_days", "mean", 15.5, 4),
+    ],
+)
+def test_a_distribution_is_taken_over_its_records(
+    computed: duckdb.DuckDBPyConnection, metric: str, variant: str, value: float, count: int
+) -> None:
+    rows = read_kpi(computed, "2026-11", metric, "company", variants=True)
+    (row,) = [row for row in rows if row.variant == variant]
+    assert (row.value, row.num, row.den) == (pytest.approx(value, abs=1e-9), None, count)
+
+
+def test_time_in_a_stage_is_summed_over_the_visits(computed: duckdb.DuckDBPyConnection) -> None:
+    """D3 left its meeting twice: 14 and 8 working hours, 52 by the clock."""
+    rows = computed.execute(
+        "SELECT num, excluded_by FROM facts.kpi_evidence WHERE period = '2026-11' AND metric = 'time_in_stage'"
+        " AND variant = ? AND record_id = 'D3' AND entity_type = 'company' ORDER BY occurred_at",
+        [f"source=amo;stage={STAGES['meeting'][0]}"],
+    ).fetchall()
+    assert rows == [(14, "later_exit"), (22, None)]
+
+
+def test_one_of_two_missed_calls_was_returned_in_time(computed: duckdb.DuckDBPyConnection) -> None:
+    rows = {row.entity_id: (row.num, row.den) for row in read_kpi(computed, "2026-11", "missed_callback_rate")}
+    assert rows == {"company": (1, 2), "North": (1, 2), "South": (0, 0)}
 
 
 def test_missed_calls_belong_to_the_lines_team_and_to_no_manager(computed: duckdb.DuckDBPyConnection) -> None:

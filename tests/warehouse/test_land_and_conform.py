@@ -191,6 +191,15 @@ def test_a_change_of_what_records_mean_reads_the_log_again(toy: Toy) -> None:
     assert deals(toy, "title") == [("Deal 1",)]
 
 
+def test_what_was_mapped_without_its_dictionary_is_mapped_again_once_it_is_there(toy: Toy) -> None:
+    toy.run({"users": [ServerFaultError(say("Сбой", "Fault"))], "deals": [page(deal(1, 100))]})
+    with duckdb.connect(str(toy.project().warehouse_path)) as connection:
+        connection.execute("UPDATE core.deals SET title = 'as mapped without users'")
+    toy.run({"users": [page({"id": 1, "title": "Анна"})]})
+
+    assert deals(toy, "title") == [("Deal 1",)]
+
+
 def test_phones_of_the_first_version_count_from_creation_and_later_ones_from_their_version(toy: Toy) -> None:
     first = {"id": 1, "updated": 500, "created": 100, "phones": ["+79160000001"]}
     later = {"id": 1, "updated": 900, "created": 100, "phones": ["+79160000001", "+79160000002"]}

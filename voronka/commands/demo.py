@@ -44,7 +44,6 @@ type = "amocrm"
 base_url = "{amo_url}"
 token = "${{AMO_TOKEN}}"
 start = "{start}"
-requests_per_second = 6
 fields = {{ invoice_number = "Номер счёта", tax_id = "ИНН" }}
 
 [sources.mango]

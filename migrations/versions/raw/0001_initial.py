@@ -1,6 +1,6 @@
 """0001 initial
 
-Revision: 595a280addcc, after nothing.
+Revision: 205ca98a2f3d, after nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "595a280addcc"
+revision = "205ca98a2f3d"
 down_revision = None
 branch_labels = None
 depends_on = None

@@ -1,6 +1,6 @@
 """0001 initial
 
-Revision: ead98c7721ab, after nothing.
+Revision: 9cb7cbd76f30, after nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "ead98c7721ab"
+revision = "9cb7cbd76f30"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -19,6 +19,42 @@ def upgrade() -> None:
     op.execute('CREATE SCHEMA IF NOT EXISTS "calc"')
     op.execute('CREATE SCHEMA IF NOT EXISTS "core"')
     op.execute('CREATE SCHEMA IF NOT EXISTS "facts"')
+    op.create_table(
+        "call_notes",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Note's source."),
+        sa.Column("activity_id", sa.Text(), autoincrement=False, nullable=False, comment="Note."),
+        sa.Column(
+            "occurred_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="Time of the note, UTC.",
+        ),
+        sa.Column(
+            "local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day in the company's time zone."
+        ),
+        sa.Column("person_id", sa.Text(), autoincrement=False, nullable=True, comment="Its author; NULL = unassigned."),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "call_source",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Source of the call: same number, start within 5 minutes, duration within 10 %.",
+        ),
+        sa.Column(
+            "call_id", sa.Text(), autoincrement=False, nullable=True, comment="That call; NULL = telephony has none."
+        ),
+        sa.PrimaryKeyConstraint("source", "activity_id"),
+        schema="calc",
+        comment="A call note in a CRM with the telephony's call it speaks of.",
+    )
     op.create_table(
         "calls",
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Call's source."),
@@ -100,6 +136,129 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "call_id"),
         schema="calc",
         comment="A conversation with its credit and its verdicts.",
+    )
+    op.create_table(
+        "customer_owners",
+        sa.Column(
+            "customer_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=False,
+            comment="Customer: tax:…, payer:…, contact:… or company:…, by the rule that told them.",
+        ),
+        sa.Column(
+            "valid_from",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=False,
+            comment="From, inclusive, UTC.",
+        ),
+        sa.Column(
+            "valid_to",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="Until, exclusive, UTC; NULL = still.",
+        ),
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=True, comment="Source of that deal."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=True, comment="That deal."),
+        sa.Column(
+            "person_id", sa.Text(), autoincrement=False, nullable=True, comment="Responsible; NULL = unassigned."
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "valid_from"),
+        schema="calc",
+        comment="Who looked after a customer that has paid: whoever was responsible for their deal created last.",
+    )
+    op.create_table(
+        "customer_payments",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Payment's source."),
+        sa.Column("payment_id", sa.Text(), autoincrement=False, nullable=False, comment="Payment."),
+        sa.Column(
+            "deal_source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source; '' = unmatched."
+        ),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal; '' = unmatched."),
+        sa.Column(
+            "customer_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Customer: tax:…, payer:…, contact:… or company:…, by the rule that told them.",
+        ),
+        sa.Column("local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day of posting."),
+        sa.Column(
+            "occurred_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="End of that day (23:59:59 local), UTC.",
+        ),
+        sa.Column(
+            "amount",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="Amount in the company's currency.",
+        ),
+        sa.Column(
+            "previous_paid_on",
+            sa.Date(),
+            autoincrement=False,
+            nullable=True,
+            comment="Last earlier day this customer paid; NULL = none known.",
+        ),
+        sa.Column(
+            "is_return",
+            sa.Boolean(),
+            autoincrement=False,
+            nullable=True,
+            comment="First payment after at least dormant_days without one.",
+        ),
+        sa.Column(
+            "person_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Responsible at the payment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.PrimaryKeyConstraint("source", "payment_id", "deal_source", "deal_id"),
+        schema="calc",
+        comment="A counted incoming payment's part with the customer who paid, and when they had paid before.",
+    )
+    op.create_table(
+        "deal_customers",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
+        sa.Column(
+            "customer_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Customer: tax:…, payer:…, contact:… or company:…, by the rule that told them.",
+        ),
+        sa.PrimaryKeyConstraint("source", "deal_id"),
+        schema="calc",
+        comment="The customer of a deal.",
     )
     op.create_table(
         "kind_touches",
@@ -204,6 +363,27 @@ def upgrade() -> None:
             comment="Source of the first successful call.",
         ),
         sa.Column(
+            "action_minutes",
+            sa.Double(),
+            autoincrement=False,
+            nullable=True,
+            comment="Working minutes from the creation to the first action, by the team's hours.",
+        ),
+        sa.Column(
+            "success_minutes",
+            sa.Double(),
+            autoincrement=False,
+            nullable=True,
+            comment="Working minutes from the creation to the first successful call, by the team's hours.",
+        ),
+        sa.Column(
+            "sla_ends_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="When sla_minutes of working time run out; the last such instant, UTC.",
+        ),
+        sa.Column(
             "duplicate_of", sa.Text(), autoincrement=False, nullable=True, comment="Older deal this one duplicates."
         ),
         sa.Column(
@@ -233,6 +413,49 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "payment_id", "deal_source", "deal_id"),
         schema="calc",
         comment="A deal an unmatched payment may belong to: a person must confirm (voronka match list).",
+    )
+    op.create_table(
+        "missed_calls",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Call's source."),
+        sa.Column("call_id", sa.Text(), autoincrement=False, nullable=False, comment="Call."),
+        sa.Column("started_at", sa.TIMESTAMP(timezone=True), autoincrement=False, nullable=True, comment="Start, UTC."),
+        sa.Column(
+            "local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day in the company's time zone."
+        ),
+        sa.Column(
+            "external_number",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="The outside party in E.164; NULL = hidden.",
+        ),
+        sa.Column(
+            "line_team", sa.Text(), autoincrement=False, nullable=True, comment="Team of the line; NULL = unassigned."
+        ),
+        sa.Column(
+            "callback_ends_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="When callback_minutes of working time run out, by the team's hours, UTC.",
+        ),
+        sa.Column(
+            "called_back_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="First attempt to the number, or answered call from it, afterwards, UTC; NULL = none.",
+        ),
+        sa.Column(
+            "excluded_by",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="ivr, test_number, exclusion, repeat_missed; NULL = counted.",
+        ),
+        sa.PrimaryKeyConstraint("source", "call_id"),
+        schema="calc",
+        comment="A missed call and what became of it.",
     )
     op.create_table(
         "number_keys",
@@ -471,6 +694,73 @@ def upgrade() -> None:
         comment="A computed period as the metrics of one basis see it; what facts.kpi_evidence is cut by.",
     )
     op.create_table(
+        "sales",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
+        sa.Column(
+            "ordinal", sa.BigInteger(), autoincrement=False, nullable=False, comment="Order within the deal, from 1."
+        ),
+        sa.Column(
+            "customer_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Customer: tax:…, payer:…, contact:… or company:…, by the rule that told them.",
+        ),
+        sa.Column(
+            "local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day of the payment that decided it."
+        ),
+        sa.Column(
+            "occurred_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="End of that day (23:59:59 local), UTC.",
+        ),
+        sa.Column(
+            "sign", sa.BigInteger(), autoincrement=False, nullable=True, comment="1 = became paid, -1 = fully refunded."
+        ),
+        sa.Column("due_origin", sa.Text(), autoincrement=False, nullable=True, comment="order, deal_log, deal."),
+        sa.Column(
+            "is_first",
+            sa.Boolean(),
+            autoincrement=False,
+            nullable=True,
+            comment="The deal with which the customer bought for the first time.",
+        ),
+        sa.Column(
+            "started_on",
+            sa.Date(),
+            autoincrement=False,
+            nullable=True,
+            comment="Day of the deal's creation, or of the call that created it if that was earlier.",
+        ),
+        sa.Column(
+            "person_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Responsible at the payment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.PrimaryKeyConstraint("source", "deal_id", "ordinal"),
+        schema="calc",
+        comment="A deal's paid event (calc.paid_deals) with the customer's history and the deal's beginning.",
+    )
+    op.create_table(
         "stage_events",
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
         sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
@@ -617,6 +907,51 @@ def upgrade() -> None:
         comment="The first pass of a stage by a deal: an entry to it or to any later non-lost stage. Includes paid.",
     )
     op.create_table(
+        "stage_times",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
+        sa.Column("left_at", sa.TIMESTAMP(timezone=True), autoincrement=False, nullable=False, comment="Exit, UTC."),
+        sa.Column(
+            "local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day in the company's time zone."
+        ),
+        sa.Column("pipeline_id", sa.Text(), autoincrement=False, nullable=True, comment="Pipeline."),
+        sa.Column("stage_id", sa.Text(), autoincrement=False, nullable=True, comment="Stage."),
+        sa.Column("kind", sa.Text(), autoincrement=False, nullable=True, comment="Stage's kind."),
+        sa.Column("hours", sa.Double(), autoincrement=False, nullable=True, comment="Working hours of this visit."),
+        sa.Column(
+            "total_hours",
+            sa.Double(),
+            autoincrement=False,
+            nullable=True,
+            comment="Working hours of this and all earlier visits to the stage.",
+        ),
+        sa.Column("person_id", sa.Text(), autoincrement=False, nullable=True, comment="Responsible at the exit."),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.Column(
+            "excluded_by",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="duplicate, exclusion; NULL = counted.",
+        ),
+        sa.PrimaryKeyConstraint("source", "deal_id", "left_at"),
+        schema="calc",
+        comment="An exit of a deal from a stage with the working time it has stood there.",
+    )
+    op.create_table(
         "terminal_events",
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
         sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
@@ -628,6 +963,13 @@ def upgrade() -> None:
             "local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day in the company's time zone."
         ),
         sa.Column("outcome", sa.Text(), autoincrement=False, nullable=True, comment="won, lost, deleted, merged."),
+        sa.Column(
+            "grace_ends_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="Won: end of the grace_days-th working day after it, UTC; NULL for other outcomes.",
+        ),
         sa.Column("person_id", sa.Text(), autoincrement=False, nullable=True, comment="Responsible at that moment."),
         sa.Column(
             "team",
@@ -653,6 +995,42 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "deal_id", "occurred_at"),
         schema="calc",
         comment="A deal was won, lost, deleted while open, or merged away while open.",
+    )
+    op.create_table(
+        "working_days",
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=False,
+            comment="Team; '' = the company, and whoever has no team.",
+        ),
+        sa.Column("day", sa.Date(), autoincrement=False, nullable=False, comment="Day on the team's clock."),
+        sa.Column("opens_at", sa.TIMESTAMP(timezone=True), autoincrement=False, nullable=True, comment="Opening, UTC."),
+        sa.Column(
+            "closes_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="Closing, UTC; earlier on a shortened day.",
+        ),
+        sa.Column(
+            "minutes_before",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=True,
+            comment="Working minutes of all days before this one.",
+        ),
+        sa.Column(
+            "ordinal",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=True,
+            comment="Number of the day among the team's working days.",
+        ),
+        sa.PrimaryKeyConstraint("team", "day"),
+        schema="calc",
+        comment="A working day of a team: the country's calendar with the team's hours. Working time is a difference of two sums.",
     )
     op.create_table(
         "absences",
@@ -2405,18 +2783,26 @@ def downgrade() -> None:
     op.drop_table("calendar", schema="core")
     op.drop_table("activities", schema="core")
     op.drop_table("absences", schema="core")
+    op.drop_table("working_days", schema="calc")
     op.drop_table("terminal_events", schema="calc")
+    op.drop_table("stage_times", schema="calc")
     op.drop_table("stage_passes", schema="calc")
     op.drop_table("stage_events", schema="calc")
+    op.drop_table("sales", schema="calc")
     op.drop_table("periods", schema="calc")
     op.drop_table("payments", schema="calc")
     op.drop_table("payment_numbers", schema="calc")
     op.drop_table("paid_deals", schema="calc")
     op.drop_table("number_keys", schema="calc")
+    op.drop_table("missed_calls", schema="calc")
     op.drop_table("match_candidates", schema="calc")
     op.drop_table("leads", schema="calc")
     op.drop_table("kind_touches", schema="calc")
+    op.drop_table("deal_customers", schema="calc")
+    op.drop_table("customer_payments", schema="calc")
+    op.drop_table("customer_owners", schema="calc")
     op.drop_table("calls", schema="calc")
+    op.drop_table("call_notes", schema="calc")
     op.execute('DROP SCHEMA "facts"')
     op.execute('DROP SCHEMA "core"')
     op.execute('DROP SCHEMA "calc"')

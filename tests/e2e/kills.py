@@ -1,10 +1,8 @@
-"""Kill -9 anywhere: a rerun ends in the state of an undisturbed run, with nothing lost, doubled or torn."""
+"""What the kill tests share: a small company whose servers outlive the nights, and what must hold after a kill."""
 
 from __future__ import annotations
 
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +13,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from base.points import KILL_AT
 from demo import amocrm, mango
 from demo.company import build_company
 from demo.inputs import write_inputs
@@ -24,24 +21,7 @@ from tests.e2e.company import CONFIG, KEY, SALT, TOKEN
 from tests.e2e.night import HurriedClock
 from tests.e2e.state import State, duplicate_keys, read_log, read_state
 
-pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
-
-POINTS = (
-    "land.before_write:2",
-    "land.before_commit:1",
-    "land.before_commit:6",
-    "land.after_commit:4",
-    "land.before_finish:5",
-    "sync.landed:1",
-    "conform.before_commit:4",
-    "conform.after_commit:7",
-    "resolve.before:1",
-    "resolve.after:1",
-    "recompute.done:1",
-    "publish.before_replace:1",
-)
-RANDOM_KILLS = 10
 
 
 @dataclass
@@ -126,30 +106,6 @@ def assert_whole(served: Served, config: Path) -> None:
     assert {name for name, rows in state.items() if rows != served.state[name]} == set()
     assert duplicate_keys(var / "warehouse.duckdb") == {}
     assert read_state(config.parent / "analytics.duckdb") == state
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_a_kill_at_a_named_point_leaves_no_trace(served: Served, point: str) -> None:
-    config = served.project(served.folder / point.replace(":", "-"))
-    process = served.night(config, **{KILL_AT: point})
-    process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL, f"{point} was never reached"
-
-    assert_no_torn_batch(config)
-    assert_whole(served, config)
-
-
-@pytest.mark.parametrize("seed", range(RANDOM_KILLS))
-def test_a_kill_at_a_random_moment_leaves_no_trace(served: Served, seed: int) -> None:
-    config = served.project(served.folder / f"random-{seed}")
-    process = served.night(config)
-    # Over the whole night, start-up of the interpreter included.
-    time.sleep(served.seconds * random.Random(seed).uniform(0.1, 1.0))
-    process.kill()
-    process.communicate(timeout=120)
-
-    assert_no_torn_batch(config)
-    assert_whole(served, config)
 
 
 def assert_no_torn_batch(config: Path) -> None:
