@@ -87,9 +87,7 @@ def _counter(file: str, query: str) -> Callable[[Path], int]:
     return count
 
 
-VORONKA = Loader(
-    "voronka", _configure, _voronka, _counter("var/warehouse.duckdb", "SELECT count(*) FROM core.deals")
-)
+VORONKA = Loader("voronka", _configure, _voronka, _counter("var/warehouse.duckdb", "SELECT count(*) FROM core.deals"))
 _DLT_ROWS = _counter("leads.duckdb", "SELECT count(*) FROM amocrm.leads")
 DLT_TUNED = Loader("dlt, tuned", lambda url, folder: None, _dlt("--tuned"), _DLT_ROWS)
 DLT_DEFAULT = Loader("dlt, default", lambda url, folder: None, _dlt(), _DLT_ROWS)

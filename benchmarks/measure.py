@@ -40,7 +40,9 @@ def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], lo
         wall = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RunFailedError(f"{' '.join(command)}: status {process.returncode}\n{log.read_text(errors='replace')[-4000:]}")
+        raise RunFailedError(
+            f"{' '.join(command)}: status {process.returncode}\n{log.read_text(errors='replace')[-4000:]}"
+        )
     # Linux counts kilobytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)

@@ -12,6 +12,7 @@ from connectors.stream import Connector
 # Imported when first asked for, so that a command pays only for the sources it uses.
 MODULES = {
     "amocrm": "connectors.amocrm.streams",
+    "bitrix24": "connectors.bitrix24.streams",
     "mango": "connectors.mango.streams",
     "onec": "connectors.onec.streams",
     "zadarma": "connectors.zadarma.streams",

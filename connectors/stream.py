@@ -247,6 +247,8 @@ class Stream(Generic[ClientT]):
     needs: tuple[str, ...] = ()
     # True: `--full` compares what is stored with what was read, and what has vanished gets a tombstone.
     sweeps: bool = False
+    # True: the vendor keeps no log of a deal's owner and amount; a change found between two loads becomes an event.
+    compares_loads: bool = False
     # What a manager or accountant calls it.
     label: Text
     # Group for completeness dates: crm, calls, money.

@@ -44,6 +44,7 @@ class Metric:
     counts_until: str  # "period": until its end at most; "as_of": later records of the period's cohort count too
     direction: str  # "down": less is better
     quantile: float  # of a distribution
+    formula: str  # of a derived metric: SQL over its factors, the keys of its evidence
     sql: str
     sql_line: int  # the body's first line in the file
     path: Path
@@ -60,6 +61,7 @@ class Metric:
         material = {
             "sql": self.sql,
             "declared": [self.additivity, self.entities, self.basis, self.requires, self.quantile, self.direction],
+            "formula": self.formula,
             "classified": [self.evidence_class, self.unit, self.credit],
             "rules": {name: rules[name] for name in self.rules},
             "company": [company.zone.key, company.currency, company.vat_mode],
@@ -197,6 +199,7 @@ def _build(header: Header) -> Metric:
         counts_until=value["counts_until"],
         direction=value.get("direction", "up"),
         quantile=float(value.get("quantile", "0.5")),
+        formula=value.get("formula", ""),
         sql=header.body,
         sql_line=header.body_line,
         path=header.path,

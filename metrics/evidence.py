@@ -34,7 +34,7 @@ COLUMNS: dict[str, tuple[str | None, bool]] = {
     "record_type": ("VARCHAR", False),
     "source": ("VARCHAR", False),
     "record_id": ("VARCHAR", False),
-    "key": ("VARCHAR", True),  # what a distinct metric counts; default: the record
+    "key": ("VARCHAR", True),  # what a distinct metric counts, or a derived one's factor; default: the record
     "occurred_at": ("TIMESTAMPTZ", False),
     "person_id": ("VARCHAR", False),
     "team": ("VARCHAR", False),

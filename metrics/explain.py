@@ -94,13 +94,16 @@ _OF_FACT = """
     AND e.entity_type = $entity_type AND e.entity_id = $entity_id
 """
 
-# A deal's title and card; a call's parties and talk; a payment's payer and order number.
+# A deal's title and card; a call's way, party and talk (minutes:seconds); a payment's payer and order number.
 _DESCRIBED = """
 SELECT
     e.record_type, e.source, e.record_id, e.occurred_at, e.num, e.den, e.excluded_by, d.url,
     CASE e.record_type
         WHEN 'deal' THEN d.title
-        WHEN 'call' THEN concat_ws(' ', c.direction, c.external_number, c.talk_seconds || ' s')
+        WHEN 'call' THEN concat_ws(
+            ' ', CASE c.direction WHEN 'in' THEN '←' WHEN 'out' THEN '→' ELSE '↔' END, c.external_number,
+            printf('%d:%02d', c.talk_seconds // 60, c.talk_seconds % 60)
+        )
         WHEN 'payment' THEN concat_ws(' ', p.payer_name, '№ ' || p.document_number)
     END AS title
 FROM e

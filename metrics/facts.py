@@ -6,6 +6,8 @@ warehouse (which then writes what differs) and a published file opened read-only
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 from metrics.availability import Availability, Bounds
@@ -42,7 +44,19 @@ def aggregates(metric: Metric) -> tuple[str, str, str]:
             f"ELSE quantile_cont(num::DOUBLE, {metric.quantile}) END"
         )
         return "NULL", "count(num)", quantile
+    if metric.additivity == "derived":
+        return "NULL", "NULL", _over_factors(metric.formula)
     return _AGGREGATES[metric.additivity]
+
+
+def _over_factors(formula: str) -> str:
+    """A formula with the sum of a factor's evidence in place of its name; words in quotes and SQL's own stay."""
+    parts = re.split(r"('[^']*')", formula)
+    factor = r"\b(?!variant\b)[a-z][a-z_]*\b(?!\s*\()"
+    parts[::2] = [
+        re.sub(factor, lambda name: f"sum(num) FILTER (key = '{name[0]}')::DOUBLE", part) for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def stage_facts(
@@ -113,9 +127,9 @@ sums AS (
     FROM {_SUMS}
     UNION ALL
     SELECT metric, '', '', entity_type, entity_id,
-        CASE WHEN additivity <> 'distribution' THEN 0 END,
+        CASE WHEN additivity NOT IN ('distribution', 'derived') THEN 0 END,
         CASE WHEN additivity IN ('ratio', 'distribution') THEN 0 END,
-        CASE WHEN additivity NOT IN ('ratio', 'distribution') THEN 0 END,
+        CASE WHEN additivity NOT IN ('ratio', 'distribution', 'derived') THEN 0 END,
         NULL, NULL
     FROM nobody
 ),

@@ -18,7 +18,7 @@ _FIELD = re.compile(r"-- ([A-Za-z_]+):(?: (.*))?")
 _CONTINUATION = re.compile(r"-- {3,}(\S.*)")
 
 EVIDENCE_CLASSES = ("hard", "logged", "declared", "input")
-ADDITIVITIES = ("additive", "ratio", "distinct", "distribution", "snapshot")
+ADDITIVITIES = ("additive", "ratio", "distinct", "distribution", "snapshot", "derived")
 ENTITIES = ("manager", "team", "company")
 FACETS = ("crm", "calls", "money")
 CREDITS = ("actor", "owner_at_event", "owner_at_entry", "owner_at_payment", "account_owner", "team_of_line", "none")
@@ -41,7 +41,7 @@ REQUIRED = (
     "facets",
     "counts_until",
 )
-OPTIONAL = ("number", "requires", "rules", "direction", "quantile")
+OPTIONAL = ("number", "requires", "rules", "direction", "quantile", "formula")
 
 # Keys whose value is one of a list, or several of it, comma-separated. An allowed facet may end in `?`.
 ONE_OF = {
@@ -125,6 +125,7 @@ def _check(header: Header) -> Iterator[Problem]:
         what = say("ключ метрики — латиница, цифры и _", "a metric's key is made of a-z, 0-9 and _")
         yield Problem(header.path, header.lines["key"], what)
     yield from _check_numbers(header)
+    yield from _check_formula(header)
     if not header.body:
         yield Problem(header.path, header.body_line, say("после заголовка нет запроса", "no query behind the header"))
 
@@ -140,6 +141,13 @@ def _check_values(header: Header, key: str, values: tuple[str, ...], allowed: tu
                 allowed=", ".join(allowed),
             )
             yield Problem(header.path, header.lines[key], what)
+
+
+def _check_formula(header: Header) -> Iterator[Problem]:
+    """A derived metric, and no other, says what it makes of its factors."""
+    if (header.fields.get("additivity") == "derived") != ("formula" in header.fields):
+        what = say("formula нужна при additivity: derived", "a formula goes with additivity: derived")
+        yield Problem(header.path, header.lines.get("formula", header.lines.get("additivity", 1)), what)
 
 
 def _check_numbers(header: Header) -> Iterator[Problem]:

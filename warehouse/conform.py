@@ -25,11 +25,14 @@ from base.text import Language, say
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, Stream
 from models.arrow import find_relation
 from warehouse import bookkeeping
-from warehouse.layout import ROW_GROUP_RECORDS
+from warehouse.compare import write_load_changes
 from warehouse.merge import Merger
 from warehouse.staging import ORDINAL, Staging
 
-CHUNK_RECORDS = ROW_GROUP_RECORDS
+# Mapped at a time: their payloads are in memory.
+CHUNK_RECORDS = 2_560
+# Merged at a time: only their rows are. Each MERGE reads the keys of the whole relation, so it should be worth it.
+MERGE_RECORDS = 10 * CHUNK_RECORDS
 # Settings that only say how to reach a source; a change of any other one changes what its records mean.
 _TRANSPORT_SETTINGS = frozenset({"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path"})
 
@@ -77,37 +80,51 @@ class Conformer:
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE _tombstones (record_id TEXT, version BIGINT, {ORDINAL} BIGINT)"
         )
-        for chunk in self._read_chunks(context.source, stream.name, start):
-            self._map_chunk(stream, context, chunk, staging, report)
-        targets = staging.targets
-        merger.note_first_versions(targets)
-        report.written += sum(merger.merge(staged) for staged in targets)
+        for columns in self._read_chunks(context.source, stream.name, start):
+            self._map_chunk(stream, context, columns, staging, report)
+            if staging.records >= MERGE_RECORDS:
+                report.written += self._merge(stream, context, merger, staging)
+        report.written += self._merge(stream, context, merger, staging)
+        staging.close()
         for relation in stream.tombstones:
             report.written += merger.bury(find_relation(relation), "temp._tombstones")
-        staging.drop()
         bookkeeping.keep_rejects(
             connection, context.source, stream.name, report.rejects, start, self._clock.now(), self._language
         )
 
-    def _read_chunks(self, source: str, stream: str, start: int) -> Iterator[pa.Table]:
+    def _merge(self, stream: Stream[Any], context: MapContext, merger: Merger, staging: Staging) -> int:
+        """Gives the number of core rows written."""
+        targets = staging.targets
+        merger.note_first_versions(targets)
+        written = 0
+        if stream.compares_loads:
+            written += write_load_changes(self._connection, context.source, targets, self._clock.now())
+        written += sum(merger.merge(staged) for staged in targets)
+        staging.drop()
+        return written
+
+    def _read_chunks(self, source: str, stream: str, start: int) -> Iterator[list[list[Any]]]:
+        """Record id, operation, version, fetch time and payload, each a list, in landing order."""
         # One query for all would hold every payload in memory to put them in order.
         ends = self._connection.execute(_CHUNK_ENDS, [source, stream, start, CHUNK_RECORDS]).fetchall()
         for (end,) in ends:
-            yield self._connection.execute(_CHUNK, [source, stream, start, end]).to_arrow_table()
+            chunk = self._connection.execute(_CHUNK, [source, stream, start, end]).to_arrow_table()
+            # The payload stays bytes: the typed decoders read them without a detour over text.
+            columns = [column.to_pylist() for column in (*chunk.columns[:4], chunk.column(4).cast(pa.binary()))]
+            del chunk
+            yield columns
             start = end
 
     def _map_chunk(
         self,
         stream: Stream[Any],
         context: MapContext,
-        chunk: pa.Table,
+        columns: list[list[Any]],
         staging: Staging,
         report: ConformReport,
     ) -> None:
         assert stream.map is not None
         rows = Rows()
-        # The payload stays bytes: the typed decoders read them without a detour over text.
-        columns = [column.to_pylist() for column in (*chunk.columns[:4], chunk.column(4).cast(pa.binary()))]
         versions: list[int] = columns[2]
         gone: list[int] = []
         transform = stream.map
@@ -128,7 +145,7 @@ class Conformer:
             staging.append(rows, versions, report.read)
         if gone:
             self._stage_tombstones([columns[0][o] for o in gone], [versions[o] for o in gone], report.read, gone)
-        report.read += chunk.num_rows
+        report.read += len(versions)
         report.rejected = len(report.rejects)
 
     def _stage_tombstones(self, ids: list[str], versions: list[int], first: int, places: list[int]) -> None:
@@ -167,10 +184,9 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 _CHUNK_ENDS = """
-SELECT max(seq) FROM (
-    SELECT seq, (row_number() OVER (ORDER BY seq) - 1) // $4 AS place
-    FROM landing.raw.records WHERE source = $1 AND stream = $2 AND seq > $3
-) GROUP BY place ORDER BY max(seq)
+SELECT max(seq) FROM landing.raw.records
+WHERE source = $1 AND stream = $2 AND seq > $3
+GROUP BY seq // $4 ORDER BY max(seq)
 """
 
 _CHUNK = """

@@ -14,7 +14,7 @@ import duckdb
 
 from base.clock import Clock
 from base.text import Text
-from warehouse.layout import RAW_OPTIONS
+from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
 
@@ -130,7 +130,7 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"ATTACH {_literal(str(files.warehouse))} AS {WAREHOUSE_CATALOG}")
+    connection.execute(f"ATTACH {_literal(str(files.warehouse))} AS {WAREHOUSE_CATALOG} {WAREHOUSE_OPTIONS}")
     connection.execute(f"ATTACH {_literal(str(files.raw))} AS {RAW_CATALOG} {RAW_OPTIONS}")
     connection.execute(f"USE {WAREHOUSE_CATALOG}")
     return connection

@@ -1,4 +1,4 @@
-"""How the raw file is laid out on disk.
+"""How the two files are laid out on disk.
 
 A batch that fills whole row groups goes straight to its place, compressed once. Anything less goes through the
 write-ahead log into the last group, which every checkpoint compresses anew: with DuckDB's groups of 122,880 records
@@ -7,8 +7,10 @@ of a kilobyte that was a third of a first load's CPU time, and its memory.
 
 from __future__ import annotations
 
-# DuckDB takes multiples of 2,048.
+# Multiples of 2,048, as DuckDB wants them.
 ROW_GROUP_RECORDS = 10_240
 # To be given whenever the file is opened for writing: the size is not kept in it, and a checkpoint under another one
 # rearranges all groups. Zstandard needs the storage of 1.2; files for analysts stay readable by older clients.
 RAW_OPTIONS = f"(STORAGE_VERSION 'v1.2.0', ROW_GROUP_SIZE {ROW_GROUP_RECORDS})"
+# Rows of an open transaction stay in memory, uncompressed, until they fill a group: a smaller one bounds them.
+WAREHOUSE_OPTIONS = "(ROW_GROUP_SIZE 30720)"

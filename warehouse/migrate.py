@@ -21,7 +21,7 @@ from base.text import say
 from models import RAW, WAREHOUSE
 from models.revision import RAW_REVISION, WAREHOUSE_REVISION, revision_table
 from warehouse.ddl import create_all
-from warehouse.layout import RAW_OPTIONS
+from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -45,7 +45,9 @@ class History:
 
 
 HISTORIES: dict[Which, History] = {
-    "warehouse": History("warehouse", WAREHOUSE, WAREHOUSE_REVISION, MIGRATIONS / "versions" / "warehouse"),
+    "warehouse": History(
+        "warehouse", WAREHOUSE, WAREHOUSE_REVISION, MIGRATIONS / "versions" / "warehouse", WAREHOUSE_OPTIONS
+    ),
     "raw": History("raw", RAW, RAW_REVISION, MIGRATIONS / "versions" / "raw", RAW_OPTIONS),
 }
 

@@ -1,4 +1,8 @@
-"""Stage: rows of a mapping travel in columns into temporary tables, one a target, checked against the models."""
+"""Stage: rows of a mapping become columns, checked against the models, and stand as views for MERGE to read.
+
+They stay Arrow tables in memory: rows copied into temporary tables first would be kept by the transaction until its
+end, and a first load's memory would grow with the number of records.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ ORDINAL = "_ordinal"
 
 @dataclass(frozen=True)
 class Staged:
-    """A target's temporary tables: `rows`, and for child lists `owners`."""
+    """A target's views: `rows`, and for child lists `owners`."""
 
     into: Target
     table: sa.Table
@@ -27,42 +31,66 @@ class Staged:
     owners: str | None
 
 
+class _Pile:
+    """Tables of one shape that DuckDB reads as one, whenever its view is read.
+
+    The view names the pile and not a table: a transaction keeps every view it has seen until its end, and with it
+    all the rows the view ever had.
+    """
+
+    def __init__(self, columns: Sequence[str], table: sa.Table) -> None:
+        self._empty = _build(columns, table, [], [], [], 0)
+        self.tables: list[pa.Table] = []
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.concat_tables(self.tables or [self._empty]).__arrow_c_stream__(requested_schema)
+
+
 class Staging:
-    """The temporary tables of one conform. Created when first needed, dropped at the end."""
+    """Rows on their way to one MERGE a target; `close` it when the transaction's last rows are merged."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._piles: dict[str, _Pile] = {}
         self._staged: dict[Target, Staged] = {}
+        # Records added since the last `drop`.
+        self.records = 0
+
+    def append(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> None:
+        """Add a chunk's rows. `versions[i]` belongs to the chunk's i-th record.
+
+        Raises:
+            KeyError: a mapping names a relation or column the models don't have.
+        """
+        for into, values in rows.rows.items():
+            staged = self._open(into)
+            table = _build(into.columns, staged.table, values, rows.ordinals[into], versions, first_ordinal)
+            self._piles[staged.rows].tables.append(table)
+        for into, owners in rows.owners.items():
+            staged = self._open(into)
+            assert staged.owners is not None, f"{into.relation} has no owner"
+            table = _build(into.owned_by, staged.table, owners, rows.owner_ordinals[into], versions, first_ordinal)
+            self._piles[staged.owners].tables.append(table)
+        self.records += len(versions)
 
     @property
     def targets(self) -> list[Staged]:
         """Parents before the child lists they own."""
         return sorted(self._staged.values(), key=lambda staged: bool(staged.into.owned_by))
 
-    def append(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> None:
-        """Add a chunk's rows. `versions[i]` belongs to the chunk's i-th record."""
-        for into, values in rows.rows.items():
-            staged = self._open(into)
-            columns = into.columns
-            self._insert(staged.rows, staged.table, columns, values, rows.ordinals[into], versions, first_ordinal)
-        for into, owners in rows.owners.items():
-            staged = self._open(into)
-            assert staged.owners is not None, f"{into.relation} has no owner"
-            self._insert(
-                staged.owners,
-                staged.table,
-                into.owned_by,
-                owners,
-                rows.owner_ordinals[into],
-                versions,
-                first_ordinal,
-            )
-
     def drop(self) -> None:
-        for staged in self._staged.values():
-            self._connection.execute(f"DROP TABLE {staged.rows}")
-            if staged.owners:
-                self._connection.execute(f"DROP TABLE {staged.owners}")
+        """Forget the rows; the views stay, empty."""
+        for pile in self._piles.values():
+            pile.tables.clear()
+        # Arrow keeps what it has freed for itself.
+        pa.default_memory_pool().release_unused()
+        self.records = 0
+
+    def close(self) -> None:
+        self.drop()
+        for view in self._piles:
+            self._connection.unregister(view)
+        self._piles.clear()
         self._staged.clear()
 
     def _open(self, into: Target) -> Staged:
@@ -74,40 +102,33 @@ class Staging:
         if unknown:
             raise KeyError(f"{into.relation} has no column {', '.join(unknown)}")
         place = len(self._staged)
-        owners = f"temp._owners_{place}" if into.owned_by else None
-        staged = Staged(into, table, f"temp._rows_{place}", owners)
-        self._create(staged.rows, into.relation, into.columns)
-        if owners:
-            self._create(owners, into.relation, into.owned_by)
-        self._staged[into] = staged
-        return staged
+        rows = self._show(f"_rows_{place}", into.columns, table)
+        owners = self._show(f"_owners_{place}", into.owned_by, table) if into.owned_by else None
+        self._staged[into] = Staged(into, table, rows, owners)
+        return self._staged[into]
 
-    def _create(self, name: str, relation: str, columns: Sequence[str]) -> None:
-        chosen = ", ".join(f'"{column}"' for column in columns)
-        self._connection.execute(
-            f"CREATE TEMP TABLE {name.removeprefix('temp.')} AS SELECT {chosen}, 0::BIGINT AS version,"
-            f" 0::BIGINT AS {ORDINAL} FROM {relation} LIMIT 0"
-        )
+    def _show(self, view: str, columns: Sequence[str], table: sa.Table) -> str:
+        self._piles[view] = _Pile(columns, table)
+        self._connection.register(view, self._piles[view])
+        return view
 
-    def _insert(
-        self,
-        name: str,
-        table: sa.Table,
-        columns: Sequence[str],
-        rows: Sequence[tuple[Any, ...]],
-        ordinals: Sequence[int],
-        versions: Sequence[int],
-        first_ordinal: int,
-    ) -> None:
-        arrays = {
-            column: build_array(values, arrow_type(table.columns[column]))
-            for column, values in zip(columns, zip(*rows, strict=True), strict=True)
-        }
-        arrays["version"] = pa.array([versions[ordinal] for ordinal in ordinals], pa.int64())
-        arrays[ORDINAL] = pa.array([first_ordinal + ordinal for ordinal in ordinals], pa.int64())
-        self._connection.register("_chunk", pa.table(arrays))
-        self._connection.execute(f"INSERT INTO {name} SELECT * FROM _chunk")
-        self._connection.unregister("_chunk")
+
+def _build(
+    columns: Sequence[str],
+    table: sa.Table,
+    rows: Sequence[tuple[Any, ...]],
+    ordinals: Sequence[int],
+    versions: Sequence[int],
+    first_ordinal: int,
+) -> pa.Table:
+    by_column: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    arrays = {
+        column: build_array(values, arrow_type(table.columns[column]))
+        for column, values in zip(columns, by_column, strict=True)
+    }
+    arrays["version"] = pa.array([versions[ordinal] for ordinal in ordinals], pa.int64())
+    arrays[ORDINAL] = pa.array([first_ordinal + ordinal for ordinal in ordinals], pa.int64())
+    return pa.table(arrays)
 
 
 def build_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -6,6 +6,8 @@ method's own table, never guessed by shape.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -13,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from base.errors import ProtocolError
 from base.text import say
 from base.times import to_micros
 from connectors.bitrix24.values import Scalar, as_int, as_micros
@@ -126,6 +129,24 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+@contextmanager
+def documented(source: str, method: str) -> Iterator[None]:
+    """Turns a result unlike the documentation into a ProtocolError that names the method, never the result."""
+    try:
+        yield
+    except msgspec.DecodeError as error:
+        raise ProtocolError(
+            say(
+                "{source}: ответ {method} не такой, как в документации: {detail}",
+                "{source}: the answer of {method} is not as documented: {detail}",
+                source=source,
+                method=method,
+                detail=str(error),
+            ),
+            say("Сообщите разработчикам voronka.", "Tell voronka's developers."),
+        ) from None
+
+
 def read_envelope(body: bytes) -> Envelope:
     """Raises msgspec.DecodeError for anything but an answer's envelope."""
     return _ENVELOPE.decode(body)
@@ -148,7 +169,7 @@ def read_batch(envelope: Envelope) -> BatchAnswer:
 
 def read_raws(result: msgspec.Raw, key: str) -> list[msgspec.Raw]:
     """The records of a list answer: `result` itself, or its member `key`. `[]` is an empty object too."""
-    if bytes(result[:1]) != b"{":
+    if bytes(result)[:1] != b"{":
         return _LIST.decode(result)
     return _LIST.decode(_OBJECT.decode(result).get(key, msgspec.Raw(b"[]")))
 
@@ -194,5 +215,5 @@ def _reject(reason: BadRecord, payload: bytes) -> Reject:
 @cache
 def _head_decoder(id_field: str, time_field: str) -> msgspec.json.Decoder[Any]:
     fields = [("id", Scalar, None), ("time", Scalar, None)]
-    head = msgspec.defstruct("Head", fields, rename={"id": id_field, "time": time_field or "\0"})
+    head = msgspec.defstruct("Head", fields, rename={"id": id_field, "time": time_field or "no time is read"})
     return msgspec.json.Decoder(head)

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from base.times import MICROS, from_unix, to_unix
-from connectors.bitrix24.answers import RowPage, read_rows
+from connectors.bitrix24.answers import RowPage, documented, read_rows
 from connectors.bitrix24.client import Bitrix24Client
 from connectors.bitrix24.listing import Listing
 from connectors.bitrix24.php import Param
 from connectors.bitrix24.refusals import MissingMethodError, MissingScopeError
 from connectors.bitrix24.scan import Scan
+from connectors.bitrix24.values import as_int
 from connectors.stream import Page, Position, Request
 
 logger = logging.getLogger("voronka.bitrix24")
@@ -62,6 +63,12 @@ def fetch_log(client: Bitrix24Client, listing: Listing, request: Request) -> Ite
         yield as_page(found, listing, position=None if request.window else position)
 
 
+def fetch_whole(client: Bitrix24Client, listing: Listing) -> Iterator[Page]:
+    """Every record of a list without a time of change, by id."""
+    for found in Scan(client, listing, {}).pages():
+        yield as_page(found, listing, position=None)
+
+
 def fetch_dictionary(client: Bitrix24Client, listing: Listing) -> Iterator[Page]:
     """A small list read whole by its offsets."""
     params: dict[str, Param] = dict(listing.params)
@@ -69,12 +76,13 @@ def fetch_dictionary(client: Bitrix24Client, listing: Listing) -> Iterator[Page]
         params["select"] = list(listing.select)
     for _ in range(MOST_PAGES):
         envelope = client.call(listing.method, params)
-        found = read_rows(envelope.result, listing.rows_key, listing.id_field, "")
+        with documented(client.source, listing.method):
+            found = read_rows(envelope.result, listing.rows_key, listing.id_field, "")
         yield as_page(found, listing, position=None)
-        start = envelope.next
+        start = as_int(envelope.next)
         if not start:
             return
-        params = {**params, "start": int(start)}
+        params = {**params, "start": start}
 
 
 def fetch_optional(client: Bitrix24Client, pages: Iterator[Page]) -> Iterator[Page]:
@@ -124,5 +132,3 @@ def _began(scan: Scan, request: Request) -> int:
 
 def _start_second(request: Request) -> int:
     return to_unix(request.start) if request.start is not None else 0
-
-

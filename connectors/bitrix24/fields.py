@@ -11,17 +11,17 @@ from connectors.bitrix24.settings import FieldNames
 from connectors.bitrix24.values import as_day
 from connectors.decode import decode_record
 
-LABELS = ("formLabel", "listLabel", "filterLabel", "title")
+LABELS = ("form_label", "list_label", "filter_label", "title")
 
 
-class Field(msgspec.Struct):
+class Field(msgspec.Struct, rename="camel"):
     """A description from `crm.deal.fields`."""
 
     type: str | None = None
     title: str | None = None
-    listLabel: str | None = None
-    formLabel: str | None = None
-    filterLabel: str | None = None
+    list_label: str | None = None
+    form_label: str | None = None
+    filter_label: str | None = None
     items: list[dict[str, Any]] | None = None
 
     def is_called(self, name: str) -> bool:

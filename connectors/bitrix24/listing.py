@@ -1,7 +1,7 @@
 """List methods as data, and how each one is asked for a page after an id.
 
 `start=-1` is in every request: counting costs a large portal minutes. Classic lists drop filters they do not know
-without a word, and `user.get` and `voximplant.statistic.get` ignore an `order` object: both have words of their own.
+without a word, and `voximplant.statistic.get` ignores an `order` object: it has words of its own.
 """
 
 from __future__ import annotations

@@ -167,7 +167,8 @@ _ASK_SUPPORT = say(
     "Don't run it again: Bitrix24's support lifts the block.",
 )
 _NO_SCOPE = say(
-    "{source}: у вебхука нет доступа для {method}: {detail}", "{source}: the webhook lacks the scope of {method}: {detail}"
+    "{source}: у вебхука нет доступа для {method}: {detail}",
+    "{source}: the webhook lacks the scope of {method}: {detail}",
 )
 _ADD_SCOPE = say(
     "Добавьте вебхуку права crm, user, department, telephony, sale: Разработчикам → Другое → Входящий вебхук.",
@@ -192,7 +193,8 @@ _GIVE_RIGHTS = say(
     "The webhook's owner should be an administrator of the portal; REST exists on commercial plans only.",
 )
 _FAULT = say(
-    "{source}: сбой портала на {method} ({code}): {detail}", "{source}: the portal failed at {method} ({code}): {detail}"
+    "{source}: сбой портала на {method} ({code}): {detail}",
+    "{source}: the portal failed at {method} ({code}): {detail}",
 )
 _TRY_LATER = say(
     "Сбой на стороне портала: повторите позже, загруженное сохранено.",

@@ -11,10 +11,11 @@ import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from base.errors import ProtocolError, ServerFaultError, SourceError, UnreachableError
 from base.text import say
-from connectors.bitrix24.answers import PAGE, BatchAnswer, Failure, Row, RowPage, read_rows, server_micros
+from connectors.bitrix24.answers import PAGE, BatchAnswer, Failure, Row, RowPage, documented, read_rows, server_micros
 from connectors.bitrix24.client import LANES, MOST_COMMANDS, Bitrix24Client, Command
 from connectors.bitrix24.listing import Listing
 from connectors.bitrix24.php import Param
@@ -198,7 +199,9 @@ class Scan:
     def _command(self, place: int, low: int, high: int) -> Command:
         listing = self._listing
         after: int | str = low if place == 0 else listing.last_id_of(f"p{place - 1}")
-        return Command(key=f"p{place}", method=listing.method, params=listing.page(self._bounds, after=after, upto=high))
+        return Command(
+            key=f"p{place}", method=listing.method, params=listing.page(self._bounds, after=after, upto=high)
+        )
 
     def _read_chain(self, answer: BatchAnswer, commands: list[Command], low: int) -> Chain:
         chain = Chain(seconds=answer.timing.duration or 0.0)
@@ -242,14 +245,16 @@ class Scan:
             # An empty answer is not an empty list: silence must not pass for "nothing there".
             failure = answer.failures.get(key) or next(iter(answer.loose_failures), Failure("EMPTY_RESULT"))
             raise self._client.refusals.of(failure, self._listing.method)
-        return read_rows(answer.results[key], self._listing.rows_key, self._listing.id_field, self._listing.time_field)
+        listing = self._listing
+        with documented(self._client.source, listing.method):
+            return read_rows(answer.results[key], listing.rows_key, listing.id_field, listing.time_field)
 
 
 def split_evenly(low: int, high: int, count: int) -> list[Lane]:
     """Lanes of about equal length over (low, high]; fewer where they would be short."""
     count = max(1, min(count, (high - low) // LEAST_LANE))
     edges = [low + (high - low) * place // count for place in range(count + 1)]
-    return [Lane(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+    return [Lane(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def _assert_growing(source: str, listing: Listing, low: int, rows: list[Row]) -> None:

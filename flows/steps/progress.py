@@ -22,6 +22,8 @@ class StreamReport:
     rejected: int
     seconds: float
     error: VoronkaError | None = None
+    # The first of what could not be read: which record or file, and why.
+    examples: tuple[Text, ...] = ()
 
     @property
     def is_ok(self) -> bool:

@@ -23,7 +23,7 @@ from connectors.stream import Connector, Page, Position, Request, Runtime, Strea
 from flows.project import Source
 
 # A page is some hundred kilobytes: the reader stays a little ahead of the writer, no more.
-QUEUED_PAGES = 16
+QUEUED_PAGES = 8
 POLL_SECONDS = 0.1
 # How long an interrupted command waits for its readers; they are daemons and hold nothing worth saving.
 GRACE_SECONDS = 2.0

@@ -11,7 +11,7 @@ from connectors.stream import Connector
 from flows.project import Project, Source
 from flows.steps.progress import Progress, Silent, StreamReport
 from flows.steps.recompute import prepare
-from flows.steps.sync import SyncReport, choose_sources, files_of, map_context
+from flows.steps.sync import SyncReport, choose_sources, examples_of, files_to_load, map_context
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.replay import forget_core
@@ -37,7 +37,7 @@ def replay(
     chosen = choose_sources(project, sources)
     report = SyncReport(run_id="replay")
     with open_warehouse(
-        files_of(project), command="replay", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+        files_to_load(project), command="replay", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
     ) as warehouse:
         for source in chosen:
             report.streams += _replay_source(project, warehouse, source, find_connector(source.type), clock, progress)
@@ -72,6 +72,7 @@ def _replay_source(
                     requests=0,
                     rejected=done.rejected,
                     seconds=clock.monotonic() - started,
+                    examples=tuple(examples_of(done)),
                 )
             )
             progress.stream_finished(reports[-1])

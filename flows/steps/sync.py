@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ import httpx
 from base.clock import Clock, SystemClock
 from base.errors import ConfigError, MassDisappearanceError, SourceError, TooManyRejectsError, VoronkaError
 from base.points import reached
-from base.text import say
+from base.text import Text, say
 from base.times import start_of_day
 from connectors.registry import load_connector
 from connectors.stream import Connector, MapContext, Page, Runtime, Stream
@@ -30,9 +30,12 @@ from warehouse.layout import ROW_GROUP_RECORDS
 BATCH_RECORDS = ROW_GROUP_RECORDS
 BATCH_BYTES = 32 * 1024 * 1024
 BATCH_SECONDS = 10.0
+LOAD_MEMORY = "128MB"
 # More rejects than both mean that the source, not a record, is wrong (design promise 5).
 REJECT_SHARE = 0.01
 REJECT_COUNT = 20
+# Unreadable records and files that a report names; the rest is counted.
+EXAMPLES = 5
 
 
 @dataclass
@@ -67,11 +70,18 @@ class _Progressing:
     began_at: datetime | None = None
     complete_until: datetime | None = None
     seen: set[str] | None = None
+    examples: list[Text] = field(default_factory=list)
     error: VoronkaError | None = None
 
 
 def files_of(project: Project) -> Files:
     return Files(warehouse=project.warehouse_path, raw=project.raw_path)
+
+
+def files_to_load(project: Project) -> Files:
+    """The files as a load opens them. Records come by the thousand: more memory would only be kept, and threads cost
+    more than they give."""
+    return replace(files_of(project), memory_limit=LOAD_MEMORY, threads=1)
 
 
 def sync(
@@ -100,7 +110,7 @@ def sync(
     progress = progress or Silent()
     chosen = choose_sources(project, sources)
     with open_warehouse(
-        files_of(project), command="sync", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+        files_to_load(project), command="sync", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
     ) as warehouse:
         run = _Sync(project, warehouse, clock, progress, full=full, accept_deletions=accept_deletions)
         readings = [
@@ -249,6 +259,7 @@ class _Sync:
         if not state.batch.is_empty:
             state.written += self._landing.write(state.run, state.batch, requests=self._requests(state))
             state.rejected += len(state.batch.rejects)
+            state.examples += [example(r.record_id, r.message) for r in state.batch.rejects[:EXAMPLES]]
         state.batch = Batch()
         state.batch_started = self._clock.monotonic()
 
@@ -327,7 +338,17 @@ class _Sync:
             rejected=state.rejected + done.rejected,
             seconds=self._clock.monotonic() - state.started,
             error=state.error,
+            examples=tuple([*state.examples, *examples_of(done)][:EXAMPLES]),
         )
+
+
+def example(record_id: str, message: Text) -> Text:
+    """One unreadable record or file for a report."""
+    return say("{record}: {message}", "{record}: {message}", record=record_id, message=message)
+
+
+def examples_of(done: ConformReport) -> list[Text]:
+    return [example(reject.record_id, reject.verdict.message) for reject in done.rejects[:EXAMPLES]]
 
 
 def too_many_rejects(run: StreamRun, rejected: int, read: int) -> SourceError | None:

@@ -98,9 +98,7 @@ STAGES = InputFile(
     ),
 )
 _STAGE = (_field("source"), _field("pipeline_id"), _field("stage_id"))
-MILESTONES = InputFile(
-    name="milestones.csv", relation="core.milestones", fields=(*_STAGE, _field("weight", "number"))
-)
+MILESTONES = InputFile(name="milestones.csv", relation="core.milestones", fields=(*_STAGE, _field("weight", "number")))
 PROBABILITIES = InputFile(
     name="probabilities.csv", relation="core.probabilities", fields=(*_STAGE, _field("probability", "share"))
 )

@@ -19,11 +19,12 @@ from typing import Any, ClassVar
 from base.clock import FakeClock
 from base.secrets import Secret
 from connectors.amocrm.settings import AmocrmSettings
+from connectors.bitrix24.settings import Bitrix24Settings
 from connectors.mango.settings import MangoSettings
 from connectors.onec.settings import OnecSettings
 from connectors.stream import Settings
 from connectors.zadarma.settings import ZadarmaSettings
-from demo import amocrm, mango, zadarma
+from demo import amocrm, bitrix24, mango, zadarma
 from demo.http import Fault, Handler, HttpRequest, SimulatedServer
 from demo.statements import write_statements
 from demo.story import Call, Deal, Leg, Manager, Payment, Stage, Story
@@ -151,6 +152,28 @@ class Amocrm(HttpVendor):
         return Spoilt("wrong_type", "$.price")
 
 
+class Bitrix24(HttpVendor):
+    stream, relation, page_records = "deals", "core.deals", 50
+    path = "/rest/1/webhook-code-of-the-contract/batch.json"
+    secrets = ("webhook-code-of-the-contract", "a-webhook-nobody-knows")
+
+    def settings(self, *, refused: bool = False) -> Settings:
+        webhook = Secret(f"1/{self.secrets[refused]}")
+        return Bitrix24Settings(type="bitrix24", base_url=self.server.url, webhook=webhook, user_fields="all")
+
+    def build(self, story: Story) -> Any:
+        world = bitrix24.world_from_story(story)
+        return bitrix24.Bitrix24Server(world, secret=self.secrets[0], clock=self.clock, faults=self.faults)
+
+    def add_unknown_field(self) -> None:
+        # Deals are read by named fields; what a portal adds of its own is a user field.
+        self.server.world.edit("deals", 1, None, **{f"UF_CRM_{UNKNOWN_FIELD}": UNKNOWN_VALUE})
+
+    def spoil(self) -> Spoilt:
+        self.server.world.edit("deals", 1, None, OPPORTUNITY={"amount": 100})
+        return Spoilt("wrong_type", "$.OPPORTUNITY")
+
+
 class Mango(HttpVendor):
     stream, relation, path, page_records = "calls", "core.calls", "/vpbx/stats/calls/result", 5000
     secrets = ("contract-vpbx-api-key", "contract-vpbx-api-salt", "a-salt-nobody-knows")
@@ -230,6 +253,7 @@ class Onec(Vendor):
 
 VENDORS: dict[str, Callable[[Path, FakeClock], Vendor]] = {
     "amocrm": Amocrm,
+    "bitrix24": Bitrix24,
     "mango": Mango,
     "onec": Onec,
     "zadarma": Zadarma,

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -127,15 +127,15 @@ def open_place(tmp_path: Path, empty_files: Path, caplog: pytest.LogCaptureFixtu
         opened.append(vendor)
         vendor.serve(story)
         shutil.copytree(empty_files, tmp_path / "var", dirs_exist_ok=True)
-        return Place(vendor, _project(tmp_path, source_type, vendor.settings(refused=refused)), clock, caplog)
+        project = _project(tmp_path, source_type, vendor.settings(refused=refused), story.opened_at.date())
+        return Place(vendor, project, clock, caplog)
 
     yield open_
     for vendor in opened:
         vendor.close()
 
 
-def _project(folder: Path, source_type: str, settings: Settings) -> Project:
-    start = (NOW - timedelta(days=25)).date()
+def _project(folder: Path, source_type: str, settings: Settings, start: date | None) -> Project:
     source = Source(name=f"our-{source_type}", type=source_type, settings=settings, start=start)
     return Project(
         root=folder,
@@ -334,7 +334,7 @@ def test_a_vendor_that_repeats_our_secrets_is_not_quoted(open_place: Open, sourc
 def _moved(place: Place) -> Place:
     """The same project, its source at the address of whoever serves now."""
     source = place.project.sources[place.name]
-    project = _project(place.project.root, source.type, place.vendor.settings())
+    project = _project(place.project.root, source.type, place.vendor.settings(), source.start)
     return Place(place.vendor, project, place.clock, place.caplog)
 
 

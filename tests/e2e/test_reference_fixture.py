@@ -57,6 +57,18 @@ EXPECTED: dict[str, tuple[Any, ...]] = {
     "leads_new": (8, 5, 3, None),
     "leads_processed": (7, 5, 2, None),
     "lead_contact_rate": ((6, 8), (5, 5), (1, 3), None),
+    "lead_no_contact_rate": ((2, 8), (0, 5), (2, 3), None),
+    "lead_sla_rate": ((5, 8), (4, 5), (1, 3), None),
+    "missed_callback_rate": ((1, 2), None, None, None),
+    "contacts_reached_unique": (6, 5, 2, None),
+    "call_to_meeting_rate": ((4, 8), (2, 5), (2, 3), None),
+    "meeting_to_offer_rate": ((6, 4), (3, 2), (3, 2), None),
+    "offer_to_payment_rate": ((4, 6), (2, 3), (2, 3), None),
+    "qualified_to_paid_rate": ((3, 6), (3, 5), (0, 1), None),
+    "stage_skip_rate": ((4, 20), (2, 13), (2, 7), None),
+    "backward_move_rate": ((1, 24), (1, 15), (0, 9), None),
+    "won_payment_confirmation_rate": ((4, 5), (2, 2), (2, 3), None),
+    "crm_call_confirmation_rate": ((4, 5), (3, 3), (1, 2), None),
     "calls_attempted": (9, 7, 2, None),
     "calls_successful": (8, 5, 3, None),
     "call_connect_rate": ((6, 9), (5, 7), (1, 2), None),
@@ -89,6 +101,26 @@ def test_a_metric_has_the_fixtures_value(published: duckdb.DuckDBPyConnection, m
             continue
         num, den = expected if isinstance(expected, tuple) else (expected, None)
         assert rows[entity] == (num, den, num if den is None else num / den), entity
+
+
+@pytest.mark.parametrize(
+    ("metric", "variant", "value", "count"),
+    [
+        ("speed_to_lead", "", 12, 7),
+        ("speed_to_lead", "target=contact", 21.5, 6),
+        ("sales_cycle_days", "", 16, 4),
+        ("sales_cycle_days", "mean", 15.5, 4),
+    ],
+)
+def test_a_distribution_has_the_fixtures_value(
+    published: duckdb.DuckDBPyConnection, metric: str, variant: str, value: float, count: int
+) -> None:
+    rows = published.execute(
+        "SELECT value, den FROM facts.kpi WHERE period = '2026-11' AND metric = ? AND variant = ?"
+        " AND entity_type = 'company'",
+        [metric, variant],
+    ).fetchall()
+    assert rows == [(value, count)]
 
 
 def test_the_cohort_funnel_counts_november_leads(published: duckdb.DuckDBPyConnection) -> None:

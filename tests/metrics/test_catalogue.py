@@ -57,6 +57,7 @@ NOW = [
     (39, "pipeline_amount"),
     (39, "pipeline_open"),
     (39, "pipeline_weighted"),
+    (40, "pipeline_velocity"),
     (43, "forecast_weighted"),
     (44, "won_payment_confirmation_rate"),
     (45, "crm_call_confirmation_rate"),

@@ -73,6 +73,8 @@ def test_every_file_of_the_contract_reaches_its_relation(tmp_path: Path) -> None
         "people": f"{PEOPLE}ivan,Ivan,North,closer,senior,2026-01-01,\n",
         "identities": f"{IDENTITIES}ivan,amo,101,,\n",
         "stages": "source,pipeline_id,stage_id,name,position,kind,valid_from,guess\namo,7,10,New,10,Base,,guess\n",
+        "milestones": "source,pipeline_id,stage_id,weight\namo,7,10,2\n",
+        "probabilities": 'source,pipeline_id,stage_id,probability\namo,7,10,"0,25"\n',
         "plans": 'period,entity_type,entity_id,metric,value\n2026-11,manager,ivan,revenue_cash,"1 000 000,5"\n',
         "hours": "team,weekday,opens,closes,timezone\nNorth,1,9:00,24:00,Asia/Almaty\n",
         "lines": "source,line,team\nmango,74951234567,North\n",
@@ -97,6 +99,8 @@ def test_every_file_of_the_contract_reaches_its_relation(tmp_path: Path) -> None
         "people": [("ivan", "Ivan", "North", "closer", "senior", date(2026, 1, 1), None)],
         "identities": [("ivan", "amo", "101", ever, None)],
         "stages": [("amo", "7", "10", "New", 10, "base", ever, True)],
+        "milestones": [("amo", "7", "10", 2.0)],
+        "probabilities": [("amo", "7", "10", 0.25)],
         "plans": [("2026-11", "manager", "ivan", "revenue_cash", 1_000_000.5)],
         "hours": [("North", 1, "09:00", "24:00", "Asia/Almaty")],
         "lines": [("mango", "74951234567", "North")],
@@ -246,9 +250,8 @@ def test_removed_file_empties_its_relation(tmp_path: Path) -> None:
 def test_misspelt_file_is_warned_of_and_a_draft_is_not(tmp_path: Path) -> None:
     (tmp_path / "poeple.csv").write_text(PEOPLE)
     (tmp_path / "people.new.csv").write_text(PEOPLE)
-    (tmp_path / "milestones.csv").write_text("source\n")
     report = load_inputs(empty_warehouse(), company(tmp_path), fresh_clock())
-    assert [problem.render("en").partition(":")[0] for problem in report.problems] == ["milestones.csv", "poeple.csv"]
+    assert [problem.render("en").partition(":")[0] for problem in report.problems] == ["poeple.csv"]
 
 
 # ── calendar ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -308,14 +308,19 @@ def test_columns_of_one_name_are_all_kept_in_json() -> None:
 
 
 def test_a_source_that_is_down_tells_its_reason_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """Twenty streams that fail alike would bury the one line that matters."""
+    """Twenty streams that fail alike would bury the one message that matters: it comes at the end, with the remedy."""
     app = App(Path("voronka.toml"), chosen_language="en")
+    reports = [
+        stream_report("leads", error=DOWN),
+        stream_report("events", error=DOWN),
+        stream_report("calls", source="mango", error=DOWN),
+        stream_report("users"),
+    ]
     with showing(app) as progress:
-        progress.stream_finished(stream_report("leads", error=DOWN))
-        progress.stream_finished(stream_report("events", error=DOWN))
-        progress.stream_finished(stream_report("calls", source="mango", error=DOWN))
-        progress.stream_finished(stream_report("users"))
+        for report in reports:
+            progress.stream_finished(report)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.count("No connection.") for line in lines] == [1, 0, 1, 0]
+    assert [line.count("No connection.") for line in lines] == [0, 0, 0, 0]
     assert lines[1].endswith("failed")
+    assert [message.count("Нет связи.") for message in failures(reports, page()[0])] == [1, 1]
     assert lines[3] == "amo/users: new and changed 1,234, requests 7, unreadable 0, 3.3 s"

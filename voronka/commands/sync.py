@@ -88,16 +88,13 @@ def check_window(start: date | None, end: date | None) -> None:
 
 def show(app: App, report: SyncReport, *, is_table: bool) -> int:
     """Tell how a loading went: the table on stdout, what failed on stderr. Gives the exit status."""
-    from voronka.reports.loading import failures, rejects_hint, show_streams
+    from voronka.reports.loading import failures, show_streams, unreadable
 
     if is_table:
         show_streams(app.page(), report.streams)
-    for line in failures(report.streams, app.page(to_stderr=True)):
+    page = app.page(to_stderr=True)
+    for line in (*failures(report.streams, page), *unreadable(report.streams, page)):
         app.note(app.redact(line))
-    for source in rejects_hint(report.streams):
-        app.note(
-            say("Что не прочитано: voronka rejects {source}", "Unreadable: voronka rejects {source}", source=source)
-        )
     return 0 if report.is_ok else 1
 
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from base.text import Text, say
 from metrics.catalogue import Metric
 from voronka.reports.kpi import CLASSES
 from voronka.reports.page import Field, Page
-
-CREDITS: dict[str, Text] = {
-    "actor": say("кто разговаривал", "who talked"),
-    "owner_at_event": say("ответственный в момент события", "responsible at the event"),
-    "owner_at_entry": say("ответственный при создании", "responsible at creation"),
-    "owner_at_payment": say("ответственный в момент платежа", "responsible at the payment"),
-    "account_owner": say("ответственный за клиента", "the customer's owner"),
-    "team_of_line": say("команда линии", "the line's team"),
-    "none": say("никто", "nobody"),
-}
+from voronka.reports.words import ADDITIVITY, CREDITS, ENTITIES, EVENTS, FACETS, UNITS, word
 
 
 def show_catalogue(page: Page, metrics: Iterable[Metric]) -> None:
@@ -50,12 +41,13 @@ def show_metric(page: Page, metric: Metric) -> None:
     page.say(metric.description)
     for label, value in (
         (say("Основание", "Evidence"), _word(page, CLASSES, metric.evidence_class)),
-        (say("Событие", "Event"), metric.event_time),
+        (say("Событие", "Event"), _word(page, EVENTS, metric.event_time)),
         (say("За кем", "Credit"), _word(page, CREDITS, metric.credit)),
-        (say("Единица", "Unit"), metric.unit),
-        (say("Как складывается", "Additivity"), metric.additivity),
-        (say("Для кого", "Entities"), ", ".join(metric.entities)),
-        (say("Данные", "Data"), ", ".join((*metric.facets, *(f"{facet}?" for facet in metric.optional_facets)))),
+        (say("Единица", "Unit"), _word(page, UNITS, metric.unit)),
+        (say("Как складывается", "Additivity"), _word(page, ADDITIVITY, metric.additivity)),
+        (say("Для кого", "Entities"), _list(page, ENTITIES, metric.entities)),
+        (say("Данные", "Data"), _list(page, FACETS, metric.facets)),
+        (say("Если есть", "If present"), _list(page, FACETS, metric.optional_facets)),
         (say("Справочники", "Inputs"), ", ".join(metric.requires)),
         (say("Правила", "Rules"), ", ".join(metric.rules)),
     ):
@@ -67,8 +59,12 @@ def show_metric(page: Page, metric: Metric) -> None:
         page.verbatim(line)
 
 
-def _word(page: Page, words: dict[str, Text], key: str) -> str:
-    return page.render(words[key]) if key in words else key
+def _word(page: Page, words: Mapping[str, Text], key: str) -> str:
+    return page.render(word(words, key))
+
+
+def _list(page: Page, words: Mapping[str, Text], keys: Iterable[str]) -> str:
+    return ", ".join(_word(page, words, key) for key in keys)
 
 
 def metric_document(metric: Metric) -> dict[str, Any]:

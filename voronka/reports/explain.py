@@ -13,6 +13,7 @@ from metrics.reasons import reason
 from voronka.reports.kpi import CLASSES
 from voronka.reports.page import Field, Page
 from voronka.reports.periods import period_name
+from voronka.reports.words import EVENTS, word
 
 TYPES = {
     "deal": say("сделка", "deal"),
@@ -41,7 +42,7 @@ def show_explanation(page: Page, period: Period, found: Explanation) -> None:
             "Основание: {evidence}; событие: {event}.",
             "Evidence: {evidence}; event: {event}.",
             evidence=CLASSES.get(fact.evidence_class, fact.evidence_class),
-            event=found.metric.event_time,
+            event=word(EVENTS, found.metric.event_time),
         )
     )
     _show_total(page, found)

@@ -57,7 +57,11 @@ def failures(streams: Sequence[StreamReport], page: Page) -> list[str]:
     for report in streams:
         if report.error is not None:
             told.setdefault((report.source, report.error.render(page.language)), []).append(report.stream)
-    return [f"{source} ({_listed(names, page)}): {message}" for (source, message), names in told.items()]
+    # The message names its source already.
+    return [
+        f"{source} ({_listed(names, page)}): {message.removeprefix(f'{source}: ')}"
+        for (source, message), names in told.items()
+    ]
 
 
 def _listed(names: Sequence[str], page: Page) -> str:
@@ -70,9 +74,21 @@ def _listed(names: Sequence[str], page: Page) -> str:
     )
 
 
-def rejects_hint(streams: Sequence[StreamReport]) -> list[str]:
-    """Sources with unreadable records, to look into."""
-    return sorted({report.source for report in streams if report.rejected})
+def unreadable(streams: Sequence[StreamReport], page: Page) -> list[str]:
+    """What could not be read, a line for each of the first records and files, and where the rest is told."""
+    lines = []
+    for report in streams:
+        if not report.rejected:
+            continue
+        lines += [f"{report.source}: {page.render(example)}" for example in report.examples]
+        more = report.rejected - len(report.examples)
+        if more > 0:
+            others = say("и ещё {more}", "and {more} more", more=page.numbers.count(more))
+            lines.append(f"{report.source}: {page.render(others)}")
+    sources = sorted({report.source for report in streams if report.rejected})
+    command = " ".join(["voronka rejects", *(sources if len(sources) == 1 else [])])
+    hint = say("Подробнее: {command}", "More: {command}", command=command)
+    return [*lines, page.render(hint)] if sources else []
 
 
 def streams_document(streams: Sequence[StreamReport]) -> list[dict[str, Any]]:

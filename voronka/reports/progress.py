@@ -21,7 +21,6 @@ class Lines:
     def __init__(self, app: App, page: Page) -> None:
         self._app = app
         self._page = page
-        self._told: set[tuple[str, str]] = set()
 
     def say(self, message: Text) -> None:
         self._page.say(self._app.redact(message.render(self._page.language)))
@@ -33,12 +32,7 @@ class Lines:
         return None
 
     def stream_finished(self, report: StreamReport) -> None:
-        error = report.error
-        # A source that is down fails in every stream alike: the reason is told with the first.
-        is_news = error is not None and (report.source, str(error)) not in self._told
-        if error is not None:
-            self._told.add((report.source, str(error)))
-        self.say(describe_stream(report, self._page, with_reason=is_news))
+        self.say(describe_stream(report, self._page))
 
 
 class Bars(Lines):
@@ -68,8 +62,11 @@ class Bars(Lines):
             self._progress.update(task, total=1, completed=1, count=f"{mark} +{self._page.numbers.count(report.rows)}")
 
 
-def describe_stream(report: StreamReport, page: Page, *, with_reason: bool = True) -> Text:
-    """`amo/leads: новых и изменённых 600, запросов 12, не прочитано 0, 3,2 с`."""
+def describe_stream(report: StreamReport, page: Page) -> Text:
+    """`amo/leads: новых и изменённых 600, запросов 12, не прочитано 0, 3,2 с`.
+
+    Why a stream failed is told once, at the end, with the remedy: a source that is down fails in every stream alike.
+    """
     count = page.numbers.count
     line = say(
         "{source}/{stream}: новых и изменённых {rows}, запросов {requests}, не прочитано {rejected}, {seconds} с",
@@ -81,11 +78,7 @@ def describe_stream(report: StreamReport, page: Page, *, with_reason: bool = Tru
         rejected=count(report.rejected),
         seconds=page.numbers.tenths(report.seconds),
     )
-    if report.error is None:
-        return line
-    if not with_reason:
-        return say("{line} — ошибка", "{line}: failed", line=line)
-    return say("{line} — {error}", "{line}: {error}", line=line, error=report.error.what)
+    return line if report.error is None else say("{line} — ошибка", "{line}: failed", line=line)
 
 
 @contextmanager

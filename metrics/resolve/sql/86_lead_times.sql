@@ -25,7 +25,7 @@ SELECT
     (clock.acted - clock.created) / 60000000 AS action_minutes,
     (clock.talked - clock.created) / 60000000 AS success_minutes,
     due.opens_at + to_microseconds(clock.due - due.minutes_before * 60000000) AS sla_ends_at
-FROM (SELECT *, created + getvariable('sla_minutes') * 60000000 AS due FROM lead_clocks) AS clock
+FROM (SELECT *, created + CAST(getvariable('sla_minutes') AS BIGINT) * 60000000 AS due FROM lead_clocks) AS clock
 ASOF LEFT JOIN next_working_days AS due
     ON due.team = clock.team AND due.minutes_before <= clock.due // 60000000;
 

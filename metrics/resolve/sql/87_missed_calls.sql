@@ -23,7 +23,7 @@ WITH clocked AS (
         call.*,
         coalesce(call.line_team, '') AS team,
         worked_until(call.started_at, opened.opens_at, opened.closes_at, opened.minutes_before)
-            + getvariable('callback_minutes') * 60000000 AS due
+            + CAST(getvariable('callback_minutes') AS BIGINT) * 60000000 AS due
     FROM followed_calls AS call
     ASOF LEFT JOIN next_working_days AS opened
         ON opened.team = coalesce(call.line_team, '') AND opened.opens_at <= call.started_at

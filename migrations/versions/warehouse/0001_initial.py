@@ -1,6 +1,6 @@
 """0001 initial
 
-Revision: 9cb7cbd76f30, after nothing.
+Revision: e461b3207729, after nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "9cb7cbd76f30"
+revision = "e461b3207729"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -163,6 +163,13 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), autoincrement=False, nullable=True, comment="Source of that deal."),
         sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=True, comment="That deal."),
         sa.Column(
+            "first_paid_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="When the customer first paid, UTC.",
+        ),
+        sa.Column(
             "person_id", sa.Text(), autoincrement=False, nullable=True, comment="Responsible; NULL = unassigned."
         ),
         sa.Column(
@@ -244,6 +251,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "payment_id", "deal_source", "deal_id"),
         schema="calc",
         comment="A counted incoming payment's part with the customer who paid, and when they had paid before.",
+    )
+    op.create_table(
+        "customer_phones",
+        sa.Column(
+            "customer_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=False,
+            comment="Customer: tax:…, payer:…, contact:… or company:…, by the rule that told them.",
+        ),
+        sa.Column("phone", sa.Text(), autoincrement=False, nullable=False, comment="Phone in E.164."),
+        sa.Column(
+            "first_seen_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="From when it is known, UTC.",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "phone"),
+        schema="calc",
+        comment="A phone by which a customer that has paid can be reached.",
     )
     op.create_table(
         "deal_customers",
@@ -398,6 +426,59 @@ def upgrade() -> None:
         comment="A deal's entry into a pipeline's base stage: the lead, with what was first done about it.",
     )
     op.create_table(
+        "margins",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Payment's source."),
+        sa.Column("payment_id", sa.Text(), autoincrement=False, nullable=False, comment="Payment."),
+        sa.Column("deal_source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
+        sa.Column("local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day of posting."),
+        sa.Column(
+            "occurred_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="End of that day (23:59:59 local), UTC.",
+        ),
+        sa.Column(
+            "amount",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="Amount in the company's currency; a refund is negative.",
+        ),
+        sa.Column(
+            "cost",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="The deal's cost by the share of what is due that this part pays; NULL = no cost in accounting.",
+        ),
+        sa.Column(
+            "person_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Responsible at the payment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.PrimaryKeyConstraint("source", "payment_id", "deal_source", "deal_id"),
+        schema="calc",
+        comment="A counted part of a payment on a deal with its part of the deal's cost.",
+    )
+    op.create_table(
         "match_candidates",
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Payment's source."),
         sa.Column("payment_id", sa.Text(), autoincrement=False, nullable=False, comment="Payment."),
@@ -413,6 +494,56 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "payment_id", "deal_source", "deal_id"),
         schema="calc",
         comment="A deal an unmatched payment may belong to: a person must confirm (voronka match list).",
+    )
+    op.create_table(
+        "milestones",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
+        sa.Column("pipeline_id", sa.Text(), autoincrement=False, nullable=False, comment="Pipeline."),
+        sa.Column("stage_id", sa.Text(), autoincrement=False, nullable=False, comment="Stage."),
+        sa.Column(
+            "moment",
+            sa.Text(),
+            autoincrement=False,
+            nullable=False,
+            comment="pass; clawback: the deal was lost, deleted or merged within clawback_days.",
+        ),
+        sa.Column("occurred_at", sa.TIMESTAMP(timezone=True), autoincrement=False, nullable=True, comment="When, UTC."),
+        sa.Column(
+            "local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day in the company's time zone."
+        ),
+        sa.Column(
+            "points",
+            sa.Double(),
+            autoincrement=False,
+            nullable=True,
+            comment="Weight of the stage; negative when taken back.",
+        ),
+        sa.Column("person_id", sa.Text(), autoincrement=False, nullable=True, comment="Responsible at the pass."),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.Column(
+            "excluded_by",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="duplicate, exclusion; NULL = counted.",
+        ),
+        sa.PrimaryKeyConstraint("source", "deal_id", "pipeline_id", "stage_id", "moment"),
+        schema="calc",
+        comment="Points for the first pass of a stage of milestones.csv, and the same points taken back.",
     )
     op.create_table(
         "missed_calls",
@@ -476,6 +607,64 @@ def upgrade() -> None:
         comment="How a document's printed number is compared.",
     )
     op.create_table(
+        "open_deals",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
+        sa.Column(
+            "valid_from",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=False,
+            comment="From, inclusive, UTC.",
+        ),
+        sa.Column(
+            "valid_to",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="Until, exclusive, UTC; infinity = still.",
+        ),
+        sa.Column("pipeline_id", sa.Text(), autoincrement=False, nullable=True, comment="Pipeline."),
+        sa.Column("stage_id", sa.Text(), autoincrement=False, nullable=True, comment="Stage."),
+        sa.Column(
+            "kind", sa.Text(), autoincrement=False, nullable=True, comment="Stage's kind; NULL = not in stages.csv."
+        ),
+        sa.Column(
+            "amount",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="Amount in the CRM then, in the company's currency; declared, not paid.",
+        ),
+        sa.Column(
+            "person_id", sa.Text(), autoincrement=False, nullable=True, comment="Responsible then; NULL = unassigned."
+        ),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.Column(
+            "excluded_by",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="duplicate, exclusion; NULL = counted.",
+        ),
+        sa.PrimaryKeyConstraint("source", "deal_id", "valid_from"),
+        schema="calc",
+        comment="A deal was open, with one stage, amount, responsible person and team, from when until when.",
+    )
+    op.create_table(
         "paid_deals",
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
         sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
@@ -526,6 +715,52 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "deal_id", "ordinal"),
         schema="calc",
         comment="A deal became paid (+1), or was fully refunded (-1).",
+    )
+    op.create_table(
+        "part_paid_deals",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
+        sa.Column(
+            "valid_from",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=False,
+            comment="From, inclusive, UTC.",
+        ),
+        sa.Column(
+            "valid_to",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="Until, exclusive, UTC; infinity = still.",
+        ),
+        sa.Column(
+            "remaining",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="What was still due, in the company's currency.",
+        ),
+        sa.Column(
+            "person_id", sa.Text(), autoincrement=False, nullable=True, comment="Responsible then; NULL = unassigned."
+        ),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.PrimaryKeyConstraint("source", "deal_id", "valid_from"),
+        schema="calc",
+        comment="A won deal was paid in part, from when until when, and what was still due.",
     )
     op.create_table(
         "payment_numbers",
@@ -694,6 +929,58 @@ def upgrade() -> None:
         comment="A computed period as the metrics of one basis see it; what facts.kpi_evidence is cut by.",
     )
     op.create_table(
+        "receivables",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Row's source."),
+        sa.Column("receivable_id", sa.Text(), autoincrement=False, nullable=False, comment="Row."),
+        sa.Column("local_date", sa.Date(), autoincrement=False, nullable=True, comment="Day the debt stood."),
+        sa.Column(
+            "occurred_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="End of that day (23:59:59 local), UTC.",
+        ),
+        sa.Column(
+            "amount",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="Debt in the company's currency.",
+        ),
+        sa.Column(
+            "overdue",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="Part of it that was due before that day.",
+        ),
+        sa.Column(
+            "person_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Responsible for the deal at that moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.Column("excluded_by", sa.Text(), autoincrement=False, nullable=True, comment="no_rate; NULL = counted."),
+        sa.PrimaryKeyConstraint("source", "receivable_id"),
+        schema="calc",
+        comment="A debt at a date with its credit.",
+    )
+    op.create_table(
         "sales",
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Deal's source."),
         sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=False, comment="Deal."),
@@ -759,6 +1046,55 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "deal_id", "ordinal"),
         schema="calc",
         comment="A deal's paid event (calc.paid_deals) with the customer's history and the deal's beginning.",
+    )
+    op.create_table(
+        "shipments",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Document's source."),
+        sa.Column("document_id", sa.Text(), autoincrement=False, nullable=False, comment="Document."),
+        sa.Column("deal_source", sa.Text(), autoincrement=False, nullable=True, comment="Deal's source."),
+        sa.Column("deal_id", sa.Text(), autoincrement=False, nullable=True, comment="Deal; NULL = of no deal."),
+        sa.Column("local_date", sa.Date(), autoincrement=False, nullable=True, comment="Document's date."),
+        sa.Column(
+            "occurred_at",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="End of that day (23:59:59 local), UTC.",
+        ),
+        sa.Column(
+            "amount",
+            sa.Numeric(precision=18, scale=2),
+            autoincrement=False,
+            nullable=True,
+            comment="Amount in the company's currency.",
+        ),
+        sa.Column(
+            "person_id",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="Responsible for the deal at that moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "team",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="That person's team at the moment; NULL = unassigned.",
+        ),
+        sa.Column(
+            "credit_precision",
+            sa.Text(),
+            autoincrement=False,
+            nullable=True,
+            comment="log, load_interval or current_owner: how surely the credit is known.",
+        ),
+        sa.Column(
+            "excluded_by", sa.Text(), autoincrement=False, nullable=True, comment="deleted, no_rate; NULL = counted."
+        ),
+        sa.PrimaryKeyConstraint("source", "document_id"),
+        schema="calc",
+        comment="A sales document of accounting with its credit; a return is negative.",
     )
     op.create_table(
         "stage_events",
@@ -827,6 +1163,51 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "deal_id", "ordinal"),
         schema="calc",
         comment="An entry of a deal into a stage, by the log, noise dropped, in order.",
+    )
+    op.create_table(
+        "stage_odds",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Source's name."),
+        sa.Column("pipeline_id", sa.Text(), autoincrement=False, nullable=False, comment="Pipeline."),
+        sa.Column("stage_id", sa.Text(), autoincrement=False, nullable=False, comment="Stage."),
+        sa.Column(
+            "valid_from",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=False,
+            comment="Beginning of the month, UTC.",
+        ),
+        sa.Column(
+            "valid_to",
+            sa.TIMESTAMP(timezone=True),
+            autoincrement=False,
+            nullable=True,
+            comment="End of the month, exclusive, UTC.",
+        ),
+        sa.Column(
+            "closed",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=True,
+            comment="Deals that passed the stage and ended in those twelve months.",
+        ),
+        sa.Column(
+            "paid",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=True,
+            comment="Those of them that were paid before the month.",
+        ),
+        sa.Column(
+            "probability",
+            sa.Double(),
+            autoincrement=False,
+            nullable=True,
+            comment="paid / closed where at least 30 closed, else probabilities.csv; NULL = neither.",
+        ),
+        sa.Column("origin", sa.Text(), autoincrement=False, nullable=True, comment="own or configured."),
+        sa.PrimaryKeyConstraint("source", "pipeline_id", "stage_id", "valid_from"),
+        schema="calc",
+        comment="How likely a deal of a stage is to be paid, in a month: by the twelve months before it, else as configured.",
     )
     op.create_table(
         "stage_passes",
@@ -1837,6 +2218,16 @@ def upgrade() -> None:
         comment="matches.csv: a person's decision on which deal a payment belongs to.",
     )
     op.create_table(
+        "milestones",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Source's name."),
+        sa.Column("pipeline_id", sa.Text(), autoincrement=False, nullable=False, comment="Pipeline."),
+        sa.Column("stage_id", sa.Text(), autoincrement=False, nullable=False, comment="Stage."),
+        sa.Column("weight", sa.Double(), autoincrement=False, nullable=True, comment="Points."),
+        sa.PrimaryKeyConstraint("source", "pipeline_id", "stage_id"),
+        schema="core",
+        comment="milestones.csv: points for the first pass of a stage, for long cycles.",
+    )
+    op.create_table(
         "orders",
         sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Source's name in voronka.toml."),
         sa.Column("order_id", sa.Text(), autoincrement=False, nullable=False, comment="Document's id."),
@@ -2096,6 +2487,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("period", "entity_type", "entity_id", "metric"),
         schema="core",
         comment="plans.csv: a plan of an entity in a period.",
+    )
+    op.create_table(
+        "probabilities",
+        sa.Column("source", sa.Text(), autoincrement=False, nullable=False, comment="Source's name."),
+        sa.Column("pipeline_id", sa.Text(), autoincrement=False, nullable=False, comment="Pipeline."),
+        sa.Column("stage_id", sa.Text(), autoincrement=False, nullable=False, comment="Stage."),
+        sa.Column(
+            "probability",
+            sa.Double(),
+            autoincrement=False,
+            nullable=True,
+            comment="Probability, above 0 and at most 1.",
+        ),
+        sa.PrimaryKeyConstraint("source", "pipeline_id", "stage_id"),
+        schema="core",
+        comment="probabilities.csv: how likely a deal of a stage is to be paid, until the company's own history tells.",
     )
     op.create_table(
         "rates",
@@ -2758,12 +3165,14 @@ def downgrade() -> None:
     op.drop_table("sales_documents", schema="core")
     op.drop_table("receivables", schema="core")
     op.drop_table("rates", schema="core")
+    op.drop_table("probabilities", schema="core")
     op.drop_table("plans", schema="core")
     op.drop_table("pipeline_stages", schema="core")
     op.drop_table("people", schema="core")
     op.drop_table("payments", schema="core")
     op.drop_table("payment_allocations", schema="core")
     op.drop_table("orders", schema="core")
+    op.drop_table("milestones", schema="core")
     op.drop_table("matches", schema="core")
     op.drop_table("lines", schema="core")
     op.drop_table("identities", schema="core")
@@ -2787,18 +3196,26 @@ def downgrade() -> None:
     op.drop_table("terminal_events", schema="calc")
     op.drop_table("stage_times", schema="calc")
     op.drop_table("stage_passes", schema="calc")
+    op.drop_table("stage_odds", schema="calc")
     op.drop_table("stage_events", schema="calc")
+    op.drop_table("shipments", schema="calc")
     op.drop_table("sales", schema="calc")
+    op.drop_table("receivables", schema="calc")
     op.drop_table("periods", schema="calc")
     op.drop_table("payments", schema="calc")
     op.drop_table("payment_numbers", schema="calc")
+    op.drop_table("part_paid_deals", schema="calc")
     op.drop_table("paid_deals", schema="calc")
+    op.drop_table("open_deals", schema="calc")
     op.drop_table("number_keys", schema="calc")
     op.drop_table("missed_calls", schema="calc")
+    op.drop_table("milestones", schema="calc")
     op.drop_table("match_candidates", schema="calc")
+    op.drop_table("margins", schema="calc")
     op.drop_table("leads", schema="calc")
     op.drop_table("kind_touches", schema="calc")
     op.drop_table("deal_customers", schema="calc")
+    op.drop_table("customer_phones", schema="calc")
     op.drop_table("customer_payments", schema="calc")
     op.drop_table("customer_owners", schema="calc")
     op.drop_table("calls", schema="calc")

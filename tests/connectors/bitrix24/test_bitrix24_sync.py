@@ -1,0 +1,110 @@
+"""The whole way: a portal that changes while it fails, through landing and conforming, to the core."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from bitrix24_office import BASE_URL, MOSCOW, SECRET
+
+from base.clock import FakeClock
+from base.secrets import Secret
+from connectors.bitrix24.settings import Bitrix24Settings
+from demo.bitrix24 import Bitrix24Server, Limits, world_from_story
+from demo.company import build_company
+from demo.http import SeededFaults
+from flows.project import Project, Source
+from flows.steps.sync import sync
+from metrics.settings import Company
+
+
+class Portal:
+    """A portal told from the demo company, and a project that reads it."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.story = build_company(deals=60, seed=seed)
+        self.clock = FakeClock(self.story.told_at + timedelta(minutes=1))
+        self.world = world_from_story(self.story)
+        self.server = Bitrix24Server(
+            self.world,
+            secret=SECRET,
+            clock=self.clock,
+            faults=SeededFaults(seed, 0.1),
+            limits=Limits(page_seconds=0.2),
+        )
+        settings = Bitrix24Settings(type="bitrix24", base_url=BASE_URL, webhook=Secret(f"1/{SECRET}"))
+        self.project = Project(
+            root=folder,
+            config_path=folder / "voronka.toml",
+            company=Company(zone=MOSCOW),
+            warehouse_path=folder / "var" / "warehouse.duckdb",
+            raw_path=folder / "var" / "raw.duckdb",
+            publish_path=folder / "analytics.duckdb",
+            sources={"b24": Source(name="b24", type="bitrix24", settings=settings)},
+            state_dir=folder / "var" / "state",
+        )
+
+    def sync(self, **options: Any) -> None:
+        report = sync(self.project, clock=self.clock, transport=self.server.transport, **options)
+        assert [str(error) for error in report.errors] == []
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect() as connection:
+            connection.execute(f"ATTACH '{self.project.warehouse_path}' AS stored (READ_ONLY); USE stored")
+            return connection.execute(query).fetchall()
+
+    def living(self) -> dict[str, str]:
+        found = self.rows("SELECT deal_id, owner_id || ' ' || amount FROM core.deals WHERE NOT is_deleted")
+        return dict(found)  # type: ignore[arg-type]
+
+    def truth(self) -> dict[str, str]:
+        return {d["ID"]: f"{d['ASSIGNED_BY_ID']} {d['OPPORTUNITY']}" for d in self.world.tables["deals"]}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_core_equals_the_portal_and_unlogged_changes_become_events(tmp_path: Path, seed: int) -> None:
+    portal = Portal(tmp_path, seed)
+    dice = random.Random(seed)
+    portal.sync()
+    assert portal.living() == portal.truth()
+    [(history,)] = portal.rows("SELECT count(*) FROM core.deal_events WHERE precision = 'log'")
+    assert history == len(portal.world.tables["stage_history"])
+
+    portal.clock.advance(3600)
+    changed, sold, gone = dice.sample(sorted(int(deal_id) for deal_id in portal.truth()), 3)
+    portal.world.edit("deals", changed, portal.clock.now(), ASSIGNED_BY_ID="1", OPPORTUNITY="777.00")
+    portal.world.move(sold, portal.world.tables["deals"][sold]["STAGE_ID"], "S", portal.clock.now())
+    portal.sync()
+    assert portal.living() == portal.truth()
+    events = portal.rows(
+        "SELECT deal_id, event_type, to_value FROM core.deal_events WHERE precision = 'load_interval' ORDER BY ALL"
+    )
+    assert events == [(str(changed), "amount", "777.00"), (str(changed), "owner", "1")]
+
+    portal.world.delete("deals", gone)
+    portal.clock.advance(3600)
+    portal.sync()
+    # Nothing tells of a deletion: only a whole reading can.
+    assert str(gone) in portal.living()
+    portal.sync(full=True)
+    assert portal.living() == portal.truth()
+    portal.clock.advance(60)
+    portal.sync()
+    assert portal.living() == portal.truth()
+
+
+def test_calls_and_people_of_the_company_arrive(tmp_path: Path) -> None:
+    portal = Portal(tmp_path, 3)
+    portal.sync()
+    outside = [call for call in portal.story.calls if call.direction != "internal"]
+    [(calls, with_person)] = portal.rows(
+        "SELECT count(*), count(*) FILTER (is_answered AND extension IS NOT NULL) FROM core.calls"
+    )
+    assert calls == len(outside)
+    assert with_person > 0
+    for relation in ("users", "pipeline_stages", "contacts", "companies", "activities", "contact_phones"):
+        assert portal.rows(f"SELECT count(*) FROM core.{relation}") != [(0,)], relation
