@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.measure import Cost, run
+from benchmarks.measure import Cost, reference_seconds, run
 
 ROOT = Path(__file__).parent.parent
 MEBIBYTE = 1024 * 1024
@@ -59,6 +59,8 @@ class Measured:
     first_requests: int
     second: Cost
     second_requests: int
+    # CPU seconds of the reference loop just before.
+    reference: float
 
     @property
     def rows_per_cpu_second(self) -> float:
@@ -121,6 +123,7 @@ def measure(loader: Loader, rows: int, url: str, folder: Path) -> Measured:
         AssertionError: it ended well and does not hold every lead once.
     """
     loader.prepare(url, folder)
+    reference = reference_seconds()
     costs, requests = [], []
     for name in ("first.log", "second.log"):
         _requests_since(url)
@@ -130,7 +133,7 @@ def measure(loader: Loader, rows: int, url: str, folder: Path) -> Measured:
         found = loader.count(folder)
         if found != rows:
             raise AssertionError(f"{loader.name}: {found} leads instead of {rows}")
-    return Measured(loader.name, rows, costs[0], requests[0], costs[1], requests[1])
+    return Measured(loader.name, rows, costs[0], requests[0], costs[1], requests[1], reference)
 
 
 def _requests_since(url: str) -> int:
@@ -169,7 +172,10 @@ def report(measured: Sequence[Measured]) -> str:
         )
         for one in measured
     ]
-    return "\n\n".join("\n".join(f"| {' | '.join(line)} |" for line in table) for table in (lines, second))
+    tables = ["\n".join(f"| {' | '.join(line)} |" for line in table) for table in (lines, second)]
+    loops = sorted(one.reference for one in measured)
+    tables.append(f"Ten million additions in Python took {loops[0]:.1f} to {loops[-1]:.1f} CPU s between the runs.")
+    return "\n\n".join(tables)
 
 
 def median(runs: Sequence[Measured]) -> Measured:

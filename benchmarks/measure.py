@@ -20,6 +20,15 @@ class Cost:
     peak_rss: int
 
 
+def reference_seconds() -> float:
+    """CPU seconds of a fixed loop of additions: how fast this machine is at this moment, its other work included."""
+    started = time.process_time()
+    total = 0
+    for number in range(10_000_000):
+        total += number
+    return time.process_time() - started
+
+
 class RunFailedError(Exception):
     """A measured command ended badly; its output is the message."""
 
@@ -40,9 +49,8 @@ def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], lo
         wall = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RunFailedError(
-            f"{' '.join(command)}: status {process.returncode}\n{log.read_text(errors='replace')[-4000:]}"
-        )
+        said = log.read_text(errors="replace")[-4000:]
+        raise RunFailedError(f"{' '.join(command)}: status {process.returncode}\n{said}")
     # Linux counts kilobytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)

@@ -90,9 +90,8 @@ class Connection(asyncio.Protocol):
         date = formatdate(time.time(), usegmt=True)
         if body is None:
             return f"HTTP/1.1 204 No Content\r\nDate: {date}\r\n\r\n".encode()
-        return (
-            f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/hal+json\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
+        head = f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/hal+json\r\nContent-Length: {len(body)}"
+        return f"{head}\r\n\r\n".encode() + body
 
 
 def _base(head: str) -> str:

@@ -30,7 +30,7 @@ from warehouse.merge import Merger
 from warehouse.staging import ORDINAL, Staging
 
 # Mapped at a time: their payloads are in memory.
-CHUNK_RECORDS = 2_560
+CHUNK_RECORDS = 5_120
 # Merged at a time: only their rows are. Each MERGE reads the keys of the whole relation, so it should be worth it.
 MERGE_RECORDS = 10 * CHUNK_RECORDS
 # Settings that only say how to reach a source; a change of any other one changes what its records mean.

@@ -251,6 +251,8 @@ class Landing:
             connection.execute(_HEAL, [run.source, run.stream])
         finally:
             connection.unregister("_batch")
+            # Arrow keeps what it has freed for itself.
+            pa.default_memory_pool().release_unused()
         return int(written)
 
     def _append_deleted(self, run: StreamRun, record_ids: Sequence[str]) -> int:

@@ -55,7 +55,7 @@ class Merger:
         key = _own_key(table)
         values = [name for name in columns if name not in key]
         local = ["local_date"] if "local_date" in table.columns and "started_at" in columns else []
-        latest = _latest(staged.rows, key, [*columns], local_zone=self._zone if local else None)
+        latest = self._latest(staged.rows, key, [*columns], local_zone=self._zone if local else None)
         same = f"({_list('t', [*values, *local])}) IS DISTINCT FROM ({_list('s', [*values, *local])})"
         alive = ""
         if "deletion_version" in table.columns:
@@ -78,7 +78,7 @@ class Merger:
 
     def _merge_deletions(self, table: sa.Table, query: str, key: Sequence[str]) -> int:
         """Partial rows (key, is_deleted): guarded by a version of their own, an unknown record becomes a stub."""
-        latest = _latest(f"({query})", key, [*key, "is_deleted"])
+        latest = self._latest(f"({query})", key, [*key, "is_deleted"])
         return self._run(
             f"MERGE INTO {table.fullname} AS t USING ({latest}) AS s"
             f" ON t.source = $source AND {_equal('t', 's', key)}"
@@ -97,13 +97,14 @@ class Merger:
         owners = f"{staged.owners.removeprefix('temp.')}_newest"
         stale = self._stale_owner_condition(table, owner)
         self._connection.execute(
-            f"CREATE TEMP TABLE {owners} AS SELECT * FROM ({_latest(staged.owners, owner, owner, keep_ordinal=True)})"
+            f"CREATE TEMP TABLE {owners} AS SELECT * FROM ({self._latest(staged.owners, owner, owner, keep_ordinal=True)})"
             f" AS s WHERE NOT ({stale})",
             self._named(stale),
         )
         # Only the rows of the record that had the last word on its owner.
+        rows = self._latest(staged.rows, [*key, ORDINAL], staged.into.columns, keep_ordinal=True)
         latest = (
-            f"SELECT r.* FROM ({_latest(staged.rows, [*key, ORDINAL], staged.into.columns, keep_ordinal=True)}) AS r"
+            f"SELECT r.* FROM ({rows}) AS r"
             f" JOIN temp.{owners} AS o ON {_equal('r', 'o', owner)} AND r.{ORDINAL} = o.{ORDINAL}"
         )
         values = [name for name in staged.into.columns if name not in key]
@@ -183,6 +184,30 @@ class Merger:
                 {"source": self._source},
             )
 
+    def _latest(
+        self,
+        rows: str,
+        key: Sequence[str],
+        columns: Sequence[str],
+        *,
+        keep_ordinal: bool = False,
+        local_zone: str | None = None,
+    ) -> str:
+        """The query of one row a key, the newest."""
+        chosen = _list("", list(dict.fromkeys(columns)))
+        local = f", CAST(timezone('{local_zone}', started_at) AS DATE) AS local_date" if local_zone else ""
+        ordinal = f", {ORDINAL}" if keep_ordinal else ""
+        query = f"SELECT {chosen}{local}, version{ordinal} FROM {rows}"
+        if self._is_unique(rows, key):
+            # A window sorts whole rows; in a first load hardly any key comes twice.
+            return query
+        newest = f"PARTITION BY {_list('', key)} ORDER BY version DESC, {ORDINAL} DESC"
+        return f"{query} QUALIFY row_number() OVER ({newest}) = 1"
+
+    def _is_unique(self, rows: str, key: Sequence[str]) -> bool:
+        row = self._connection.execute(f"SELECT count(*) = count(DISTINCT ({_list('', key)})) FROM {rows}").fetchone()
+        return row is not None and bool(row[0])
+
     def _run(self, query: str) -> int:
         row = self._connection.execute(query, self._named(query)).fetchone()
         return int(row[0]) if row else 0
@@ -206,23 +231,6 @@ def _parent(child: sa.Table, owner: Sequence[str]) -> sa.Table | None:
         if table.schema == "core" and table is not child and _own_key(table) == list(owner) and "version" in table.c:
             return table
     return None
-
-
-def _latest(
-    rows: str,
-    key: Sequence[str],
-    columns: Sequence[str],
-    *,
-    keep_ordinal: bool = False,
-    local_zone: str | None = None,
-) -> str:
-    chosen = _list("", list(dict.fromkeys(columns)))
-    local = f", CAST(timezone('{local_zone}', started_at) AS DATE) AS local_date" if local_zone else ""
-    ordinal = f", {ORDINAL}" if keep_ordinal else ""
-    return (
-        f"SELECT {chosen}{local}, version{ordinal} FROM {rows}"
-        f" QUALIFY row_number() OVER (PARTITION BY {_list('', key)} ORDER BY version DESC, {ORDINAL} DESC) = 1"
-    )
 
 
 def _list(alias: str, columns: Sequence[str]) -> str:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from base.times import MICROS, to_unix
+from base.times import MICROS
 from connectors.bitrix24.answers import Row
 from connectors.bitrix24.client import Bitrix24Client
-from connectors.bitrix24.fetch import OVERLAP_SECONDS, time_bounds, usable_position
+from connectors.bitrix24.fetch import OVERLAP_SECONDS, began_at, start_second, time_bounds, usable_position
 from connectors.bitrix24.listing import Listing
 from connectors.bitrix24.scan import Scan
 from connectors.bitrix24.values import Scalar, as_text
@@ -83,7 +83,7 @@ class CallGroups:
 def fetch_calls(client: Bitrix24Client, request: Request) -> Iterator[Page]:
     """Calls begun since the position less three days. Positions are as those of `fetch_changed`."""
     held = usable_position(request)
-    since = int(held["since"]) if held else (to_unix(request.start) if request.start is not None else 0)
+    since = int(held["since"]) if held else start_second(request)
     wanted = max(since - REREAD_SECONDS, 0) if held else since
     bounds = time_bounds(CALLS.time_field, max(wanted - LONGEST_CALL, 0), request)
     # One lane: the rows of a call lie close together only in the order of ids.
@@ -99,7 +99,7 @@ def fetch_calls(client: Bitrix24Client, request: Request) -> Iterator[Page]:
         page.rejects = found.rejects
         page.position = _position(scan, groups, held, since, request) if scan.left and keeps else None
         if not scan.left and not request.window:
-            began = int(held.get("began", _began(scan, request)))
+            began = int(held.get("began", began_at(scan, request)))
             page.position = {"since": max(began - OVERLAP_SECONDS, since)}
         yield page
 
@@ -108,12 +108,7 @@ def _position(scan: Scan, groups: CallGroups, held: Position, since: int, reques
     low, high = scan.left[0]
     first = groups.first_id
     resume = low if first is None else min(low, first - 1)
-    return {"since": since, "began": int(held.get("began", _began(scan, request))), "left": [[resume, high]]}
-
-
-def _began(scan: Scan, request: Request) -> int:
-    end = to_unix(request.end)
-    return end if scan.began is None else min(end, scan.began // MICROS)
+    return {"since": since, "began": int(held.get("began", began_at(scan, request))), "left": [[resume, high]]}
 
 
 def _payload(call_id: str, call: _Pending) -> bytes:

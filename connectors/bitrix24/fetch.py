@@ -31,11 +31,11 @@ def fetch_changed(client: Bitrix24Client, listing: Listing, request: Request) ->
     Positions are `{"since": second}`, and within a first load also `began` and `left`, the id lanes still to be read.
     """
     held = usable_position(request)
-    since = int(held["since"]) if held else _start_second(request)
+    since = int(held["since"]) if held else start_second(request)
     scan = Scan(client, listing, time_bounds(listing.time_field, since, request), left=held.get("left"))
     keeps = not request.window and (not request.full or request.position is None)
     for found in scan.pages():
-        began = int(held["began"]) if "began" in held else _began(scan, request)
+        began = int(held["began"]) if "began" in held else began_at(scan, request)
         position: Position | None = {"since": since, "began": began, "left": scan.left}
         if not scan.left:
             position = {"since": max(began - OVERLAP_SECONDS, since)}
@@ -50,7 +50,7 @@ def fetch_log(client: Bitrix24Client, listing: Listing, request: Request) -> Ite
     """Entries of a list that only grows, by id. Positions are `{"id": last}`, within a load also `left`."""
     held = usable_position(request)
     after = max(int(held.get("id", 0)) - OVERLAP_IDS, 0)
-    since = 0 if held else _start_second(request)
+    since = 0 if held else start_second(request)
     bounds = {} if held else time_bounds(listing.time_field, since, request)
     scan = Scan(client, listing, bounds, after=after, left=held.get("left"))
     keeps = not request.window and (not request.full or request.position is None)
@@ -124,11 +124,11 @@ def as_page(found: RowPage, listing: Listing, *, position: Position | None) -> P
     )
 
 
-def _began(scan: Scan, request: Request) -> int:
+def began_at(scan: Scan, request: Request) -> int:
     """The server's own clock at the first answer, never ahead of the run's bound."""
     end = to_unix(request.end)
     return end if scan.began is None else min(end, scan.began // MICROS)
 
 
-def _start_second(request: Request) -> int:
+def start_second(request: Request) -> int:
     return to_unix(request.start) if request.start is not None else 0

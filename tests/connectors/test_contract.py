@@ -90,7 +90,7 @@ class Place:
     @contextmanager
     def stored(self) -> Iterator[Ask]:
         """Queries on both files: the warehouse by its schemas, the raw file as `log`."""
-        with duckdb.connect() as connection:
+        with duckdb.connect(config={"threads": 1}) as connection:
             for name, path in (("log", self.project.raw_path), ("stored", self.project.warehouse_path)):
                 connection.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
             connection.execute("USE stored; SET TimeZone = 'UTC'")

@@ -5,16 +5,16 @@ SELECT
     lead.deal_id,
     lead.pipeline_id,
     coalesce(lead.team, '') AS team,
-    worked_until(lead.created_at, opened.opens_at, opened.closes_at, opened.minutes_before) AS created,
-    worked_until(lead.first_action_at, acted.opens_at, acted.closes_at, acted.minutes_before) AS acted,
-    worked_until(lead.first_success_at, talked.opens_at, talked.closes_at, talked.minutes_before) AS talked
+    worked_until(lead.created_at, opened.opens_at, opened.closes_at, opened.before_us) AS created,
+    worked_until(lead.first_action_at, acted.opens_at, acted.closes_at, acted.before_us) AS acted,
+    worked_until(lead.first_success_at, talked.opens_at, talked.closes_at, talked.before_us) AS talked
 FROM next_leads AS lead
-ASOF LEFT JOIN next_working_days AS opened
-    ON opened.team = coalesce(lead.team, '') AND opened.opens_at <= lead.created_at
-ASOF LEFT JOIN next_working_days AS acted
-    ON acted.team = coalesce(lead.team, '') AND acted.opens_at <= lead.first_action_at
-ASOF LEFT JOIN next_working_days AS talked
-    ON talked.team = coalesce(lead.team, '') AND talked.opens_at <= lead.first_success_at;
+LEFT JOIN clock_days AS opened
+    ON opened.team = coalesce(lead.team, '') AND opened.day = clock_day(coalesce(lead.team, ''), lead.created_at)
+LEFT JOIN clock_days AS acted
+    ON acted.team = coalesce(lead.team, '') AND acted.day = clock_day(coalesce(lead.team, ''), lead.first_action_at)
+LEFT JOIN clock_days AS talked
+    ON talked.team = coalesce(lead.team, '') AND talked.day = clock_day(coalesce(lead.team, ''), lead.first_success_at);
 
 -- A norm used up exactly at closing runs out at the next opening: until then no working minute is lost.
 CREATE OR REPLACE TEMP TABLE lead_norms AS
@@ -24,10 +24,13 @@ SELECT
     clock.pipeline_id,
     (clock.acted - clock.created) / 60000000 AS action_minutes,
     (clock.talked - clock.created) / 60000000 AS success_minutes,
-    due.opens_at + to_microseconds(clock.due - due.minutes_before * 60000000) AS sla_ends_at
+    due.opens_at + to_microseconds(clock.due - due.before_us) AS sla_ends_at
 FROM (SELECT *, created + CAST(getvariable('sla_minutes') AS BIGINT) * 60000000 AS due FROM lead_clocks) AS clock
-ASOF LEFT JOIN next_working_days AS due
-    ON due.team = clock.team AND due.minutes_before <= clock.due // 60000000;
+LEFT JOIN clock_hours AS due
+    ON due.team = clock.team
+    AND due.hour = clock.due // 3600000000
+    AND clock.due >= due.before_us
+    AND clock.due < due.after_us;
 
 CREATE OR REPLACE TEMP TABLE next_leads AS
 SELECT lead.*, norm.action_minutes, norm.success_minutes, norm.sla_ends_at

@@ -22,20 +22,24 @@ WITH clocked AS (
     SELECT
         call.*,
         coalesce(call.line_team, '') AS team,
-        worked_until(call.started_at, opened.opens_at, opened.closes_at, opened.minutes_before)
+        worked_until(call.started_at, opened.opens_at, opened.closes_at, opened.before_us)
             + CAST(getvariable('callback_minutes') AS BIGINT) * 60000000 AS due
     FROM followed_calls AS call
-    ASOF LEFT JOIN next_working_days AS opened
-        ON opened.team = coalesce(call.line_team, '') AND opened.opens_at <= call.started_at
+    LEFT JOIN clock_days AS opened
+        ON opened.team = coalesce(call.line_team, '')
+        AND opened.day = clock_day(coalesce(call.line_team, ''), call.started_at)
     WHERE call.is_missed
 )
 
 SELECT
     clocked.* EXCLUDE (team, due, is_missed),
-    day.opens_at + to_microseconds(clocked.due - day.minutes_before * 60000000) AS callback_ends_at
+    day.opens_at + to_microseconds(clocked.due - day.before_us) AS callback_ends_at
 FROM clocked
-ASOF LEFT JOIN next_working_days AS day
-    ON day.team = clocked.team AND day.minutes_before <= clocked.due // 60000000;
+LEFT JOIN clock_hours AS day
+    ON day.team = clocked.team
+    AND day.hour = clocked.due // 3600000000
+    AND clocked.due >= day.before_us
+    AND clocked.due < day.after_us;
 
 -- Calls of a number, each within the window of the one before, make a chain; within it the first call opens a window,
 -- and the first call behind that window the next one.

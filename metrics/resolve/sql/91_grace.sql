@@ -4,5 +4,5 @@ SELECT
     ending.*,
     CASE WHEN ending.outcome = 'won' THEN day_start(last.day + 1) END AS grace_ends_at
 FROM next_terminal_events AS ending
-ASOF LEFT JOIN (SELECT * FROM next_working_days WHERE team = '') AS won ON won.day <= ending.local_date
+LEFT JOIN clock_days AS won ON won.team = '' AND won.day = ending.local_date
 LEFT JOIN next_working_days AS last ON last.team = '' AND last.ordinal = won.ordinal + getvariable('grace_days');

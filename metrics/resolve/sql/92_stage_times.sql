@@ -7,15 +7,15 @@ SELECT
     visit.stage_id,
     visit.left_at,
     entry.kind,
-    worked_until(visit.left_at, closed.opens_at, closed.closes_at, closed.minutes_before)
-        - worked_until(visit.entered_at, opened.opens_at, opened.closes_at, opened.minutes_before) AS worked
+    worked_until(visit.left_at, closed.opens_at, closed.closes_at, closed.before_us)
+        - worked_until(visit.entered_at, opened.opens_at, opened.closes_at, opened.before_us) AS worked
 FROM next_deal_stage_visits AS visit
 JOIN next_stage_events AS entry
     ON entry.source = visit.source AND entry.deal_id = visit.deal_id AND entry.entered_at = visit.entered_at
-ASOF LEFT JOIN next_working_days AS opened
-    ON opened.team = coalesce(entry.team, '') AND opened.opens_at <= visit.entered_at
-ASOF LEFT JOIN next_working_days AS closed
-    ON closed.team = coalesce(entry.team, '') AND closed.opens_at <= visit.left_at
+LEFT JOIN clock_days AS opened
+    ON opened.team = coalesce(entry.team, '') AND opened.day = clock_day(coalesce(entry.team, ''), visit.entered_at)
+LEFT JOIN clock_days AS closed
+    ON closed.team = coalesce(entry.team, '') AND closed.day = clock_day(coalesce(entry.team, ''), visit.left_at)
 WHERE visit.left_at IS NOT NULL AND entry.kind IN ('base', 'qualified', 'meeting', 'offer', 'invoice');
 
 CREATE OR REPLACE TEMP TABLE next_stage_times AS

@@ -25,7 +25,7 @@ from connectors.bitrix24.answers import Timing
 from connectors.bitrix24.budget import BucketLimiter, OperatingBudget
 from connectors.bitrix24.check import check
 from connectors.bitrix24.client import is_same_vendor, read_webhook
-from connectors.bitrix24.settings import Bitrix24Settings
+from connectors.bitrix24.settings import Bitrix24Settings, FieldNames
 from demo.bitrix24 import Bitrix24World, Limits, Quirks
 from demo.http import HttpResponse, html_response, json_response
 
@@ -298,8 +298,6 @@ def test_check_of_a_good_portal(open_portal: OpenPortal) -> None:
 
 
 def test_check_tells_rights_scopes_and_misspelt_fields(open_portal: OpenPortal) -> None:
-    from connectors.bitrix24.settings import FieldNames
-
     office = open_portal(
         small_world(),
         quirks=Quirks(is_admin=False, scopes=frozenset({"crm", "user", "department"})),

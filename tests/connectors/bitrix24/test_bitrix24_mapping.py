@@ -12,6 +12,7 @@ from bitrix24_office import map_payload, only_row, rows_of
 
 from base.times import to_micros
 from connectors.bitrix24 import mapping, mapping_log
+from connectors.bitrix24.settings import FieldNames
 from connectors.bitrix24.values import as_day, as_flag, as_link, as_money
 from connectors.stream import BadRecord
 
@@ -55,8 +56,6 @@ def micros(text: str) -> int:
 
 
 def map_deal(names: dict[str, str] | None = None, **changes: Any) -> Any:
-    from connectors.bitrix24.settings import FieldNames
-
     return map_payload(
         mapping.map_deal,
         {**DEAL, **changes},
@@ -89,7 +88,7 @@ def test_the_first_pipeline_has_number_zero() -> None:
 
 
 def test_a_losing_stage_is_the_reason_unless_a_field_tells_it() -> None:
-    lost = {"STAGE_ID": "C3:LOSE", "STAGE_SEMANTIC_ID": "F", "CLOSED": "Y"}
+    lost: dict[str, Any] = {"STAGE_ID": "C3:LOSE", "STAGE_SEMANTIC_ID": "F", "CLOSED": "Y"}
     assert only_row(map_deal(**lost), "core.deals")["loss_reason"] == "Дорого"
     named = only_row(map_deal({"loss_reason": "Договор"}, **lost), "core.deals")
     assert named["loss_reason"] == "Д-45"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from bitrix24_office import NOW, Office, deal, empty_world, ids_of, position_of
 
 from base.errors import ProtocolError, RightsError, ServerFaultError
-from connectors.bitrix24.php import encode_params
+from connectors.bitrix24.php import Param, Params, encode_params
+from connectors.bitrix24.streams import CONNECTOR
+from connectors.stream import Page, Request
 from demo.bitrix24 import Bitrix24World, Limits
 from demo.bitrix24.php import parse_query
-from demo.http import ScriptedFaults, SeededFaults
+from demo.http import Fault, HttpRequest, HttpResponse, ScriptedFaults, SeededFaults
 
 OpenPortal = Callable[..., Office]
 
@@ -54,9 +57,14 @@ def test_a_large_list_is_read_by_pages_of_many_commands(open_portal: OpenPortal)
 def test_no_list_is_counted(open_portal: OpenPortal) -> None:
     """Without `start=-1` a large portal spends minutes on a total nobody reads; it would be in `result_total`."""
     office = open_portal(world_of(120))
-    sent: list[Any] = []
+    sent: list[HttpRequest] = []
     handle = office.server._handler
-    office.server._handler = lambda request: (sent.append(request), handle(request))[1]
+
+    def overhear(request: HttpRequest) -> HttpResponse:
+        sent.append(request)
+        return handle(request)
+
+    office.server._handler = overhear
     office.read("deals")
     texts = [text for request in sent for text in msgspec.json.decode(request.body)["cmd"].values()]
     assert texts
@@ -127,10 +135,7 @@ def test_a_killed_first_load_goes_on_where_it_stood(open_portal: OpenPortal) -> 
     assert (position_of(rest) or {})["since"] <= NOW.timestamp()
 
 
-def office_pages(office: Office) -> Any:
-    from connectors.bitrix24.streams import CONNECTOR
-    from connectors.stream import Request
-
+def office_pages(office: Office) -> Iterator[Page]:
     request = Request(position=None, start=None, end=office.client.now())
     return CONNECTOR.stream("deals").fetch(office.client, request)
 
@@ -180,7 +185,8 @@ def test_a_command_that_keeps_failing_ends_the_stream_with_its_reason(open_porta
 
 
 def test_a_batch_too_heavy_for_the_server_is_halved(open_portal: OpenPortal) -> None:
-    office = open_portal(world_of(6000), faults=ScriptedFaults(None, *["gateway_timeout"] * 12))
+    heavy: list[Fault] = ["gateway_timeout"] * 12
+    office = open_portal(world_of(6000), faults=ScriptedFaults(None, *heavy))
     assert len(ids_of(office.read("deals"))) == 6000
 
 
@@ -206,8 +212,6 @@ def test_stage_history_is_read_by_id_and_read_again_a_little(open_portal: OpenPo
 
 
 def test_all_lanes_requests_are_counted(open_portal: OpenPortal) -> None:
-    from dataclasses import replace
-
     office = open_portal(world_of(8000))
     counts: list[int] = []
     office.client._runtime = replace(office.client._runtime, on_request=counts.append)
@@ -227,23 +231,17 @@ def test_first_load_is_faster_than_two_thousand_deals_a_second(open_portal: Open
 
 
 def test_params_are_encoded_as_the_documents_vectors() -> None:
-    params = {
-        "order": {"ID": "ASC"},
-        "filter": {">ID": 0, ">=DATE_MODIFY": "2026-03-01T00:00:00+03:00"},
-        "select": ["ID", "TITLE"],
-        "start": -1,
-    }
-    assert encode_params(params) == (
+    bounds: dict[str, Param] = {">ID": 0, ">=DATE_MODIFY": "2026-03-01T00:00:00+03:00"}
+    params: Params = {"order": {"ID": "ASC"}, "filter": bounds, "select": ["ID", "TITLE"], "start": -1}
+    coded = encode_params(params)
+    assert coded == (
         "order%5BID%5D=ASC&filter%5B%3EID%5D=0&filter%5B%3E%3DDATE_MODIFY%5D=2026-03-01T00%3A00%3A00%2B03%3A00"
         "&select%5B0%5D=ID&select%5B1%5D=TITLE&start=-1"
     )
-    reference = {"filter": {">id": "$result[p0][items][49][id]"}}
+    reference: Params = {"filter": {">id": "$result[p0][items][49][id]"}}
     assert encode_params(reference) == "filter%5B%3Eid%5D=%24result%5Bp0%5D%5Bitems%5D%5B49%5D%5Bid%5D"
-    assert parse_query(encode_params(params)) == {
-        **params,
-        "filter": {k: str(v) for k, v in params["filter"].items()},
-        "start": "-1",
-    }  # type: ignore[attr-defined]
+    told = {key: str(value) for key, value in bounds.items()}
+    assert parse_query(coded) == {**params, "filter": told, "start": "-1"}
     assert encode_params({"flag": True}) == "flag=1"
     with pytest.raises(TypeError):
         encode_params({"none": None})  # type: ignore[dict-item]
