@@ -96,10 +96,9 @@ class Merger:
         key = _own_key(table)
         owners = f"{staged.owners.removeprefix('temp.')}_newest"
         stale = self._stale_owner_condition(table, owner)
+        newest = self._latest(staged.owners, owner, owner, keep_ordinal=True)
         self._connection.execute(
-            f"CREATE TEMP TABLE {owners} AS SELECT * FROM ({self._latest(staged.owners, owner, owner, keep_ordinal=True)})"
-            f" AS s WHERE NOT ({stale})",
-            self._named(stale),
+            f"CREATE TEMP TABLE {owners} AS SELECT * FROM ({newest}) AS s WHERE NOT ({stale})", self._named(stale)
         )
         # Only the rows of the record that had the last word on its owner.
         rows = self._latest(staged.rows, [*key, ORDINAL], staged.into.columns, keep_ordinal=True)
