@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import httpx
+import tenacity
 
 from base.clock import Clock, SystemClock
 from base.errors import UsageError, VoronkaError
@@ -27,6 +28,7 @@ from base.text import Text, say
 # What a stopping worker may take to let go of a run; a killed one is safe too, a rerun continues.
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
+BUSY_ATTEMPTS = 6
 POOL = "voronka"
 CHECKOUT = Path(__file__).parent.parent
 
@@ -193,11 +195,16 @@ class Scheduler:
     # ── the server's API ────────────────────────────────────────────────────────────────────────────────────────
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """An answer of the server's API; raises httpx.HTTPError."""
+        """An answer of the server's API; raises httpx.HTTPError.
+
+        A busy server answers 503 when its SQLite file is locked for too long, having done nothing: it is asked again.
+        """
         # Never through a proxy: the server is on this machine.
         with httpx.Client(trust_env=False, timeout=30) as client:
-            answer = client.request(method, f"{self.place.api}{path}", json=body)
-            answer.raise_for_status()
+            for attempt in _asking_again(self.clock):
+                with attempt:
+                    answer = client.request(method, f"{self.place.api}{path}", json=body)
+                    answer.raise_for_status()
             return answer.json() if answer.content else None
 
     def _is_healthy(self) -> bool:
@@ -277,6 +284,20 @@ def run_scheduler(place: Place, *, tell: Callable[[Text], None]) -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _asking_again(clock: Clock) -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_busy),
+        stop=tenacity.stop_after_attempt(BUSY_ATTEMPTS),
+        wait=tenacity.wait_exponential(max=STOP_SECONDS),
+        sleep=clock.sleep,
+        reraise=True,
+    )
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
 
 
 def _check_port(place: Place) -> None:

@@ -184,6 +184,8 @@ def test_the_console_script_never_shows_a_traceback(tmp_path: Path) -> None:
 def test_an_interrupt_is_quiet_and_exits_130(tmp_path: Path) -> None:
     code = (
         "import sys, signal, os, voronka.commands.metrics as m\n"
+        # A shell starts what runs in its background with interrupts ignored, and children inherit that.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.argv = ['voronka', 'metrics']\n"
         "m.metrics_command.callback = lambda **k: os.kill(os.getpid(), signal.SIGINT)\n"
         "from voronka.cli import main; main()"
