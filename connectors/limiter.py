@@ -24,6 +24,9 @@ from base.text import say
 
 # No honest queue is longer: a later slot means that the machine's clock was set back since it was written.
 LONGEST_QUEUE_SECONDS = 600.0
+# At hundreds of requests a second a trip to the file costs as much as a request: the slots of this time are taken at
+# once. At the rates vendors allow that is one slot.
+RESERVED_SECONDS = 0.1
 
 
 @dataclass
@@ -45,7 +48,10 @@ class Limiter:
         self._clock = clock
         self._path = state_dir / "limits" / f"{name}.json"
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._threads = threading.Lock()
+        self._threads = threading.RLock()
+        # Slots this process has taken and not used: [from, until) in Unix seconds.
+        self._reserved_from = 0.0
+        self._reserved_until = 0.0
         self._processes = FileLock(str(self._path) + ".lock")
 
     def wait_turn(self) -> None:
@@ -54,23 +60,36 @@ class Limiter:
         Raises:
             BlockedError: the circuit breaker is open; nothing may be asked of this account now.
         """
-        with self._locked() as state:
+        with self._threads:
             now = self._now()
+            slot = max(self._reserved_from, now)
+            if slot >= self._reserved_until or slot > now + LONGEST_QUEUE_SECONDS:
+                slot = self._reserve(now)
+            if self.rate is not None:
+                self._reserved_from = slot + 1.0 / self.rate
+        self._clock.sleep(slot - now)
+
+    def _reserve(self, now: float) -> float:
+        """Take the next free slots; gives the time of the first."""
+        with self._locked() as state:
             self._refuse_while_blocked(state, now)
             if self.rate is None:
-                return
+                return now
             slot = state.next_slot if now < state.next_slot <= now + LONGEST_QUEUE_SECONDS else now
-            state.next_slot = slot + 1.0 / self.rate
-        self._clock.sleep(slot - now)
+            state.next_slot = slot + max(1, int(RESERVED_SECONDS * self.rate)) / self.rate
+            self._reserved_until = state.next_slot
+        return slot
 
     def pause(self, seconds: float) -> None:
         """The vendor asked to slow down: nobody gets a slot for `seconds`."""
         with self._locked() as state:
+            self._reserved_until = 0.0
             state.next_slot = max(state.next_slot, self._now() + min(seconds, LONGEST_QUEUE_SECONDS))
 
     def block(self, seconds: float, why: str) -> None:
         """Open the circuit breaker: every request of this account is refused for `seconds`."""
         with self._locked() as state:
+            self._reserved_until = 0.0
             state.blocked_until = self._now() + seconds
             state.blocked_why = why
 

@@ -209,8 +209,9 @@ class Rows:
             self.owner_ordinals[into] = []
         self.owners[into].append(owner)
         self.owner_ordinals[into].append(self._ordinal)
-        for row in rows:
-            self.add(into, row)
+        if rows:
+            self.rows.setdefault(into, []).extend(rows)
+            self.ordinals.setdefault(into, []).extend([self._ordinal] * len(rows))
 
 
 class RawRecord(msgspec.Struct, frozen=True):

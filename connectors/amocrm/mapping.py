@@ -243,10 +243,8 @@ def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
             account.card_url + deal_id,
         ),
     )
-    contacts = {contact.id: contact.is_main is True for contact in links.contacts or []}
-    rows.add_children(
-        DEAL_CONTACTS, (deal_id,), [(deal_id, str(contact_id), is_main) for contact_id, is_main in contacts.items()]
-    )
+    contacts = {str(contact.id): contact.is_main is True for contact in links.contacts or ()}
+    rows.add_children(DEAL_CONTACTS, (deal_id,), [(deal_id, *contact) for contact in contacts.items()])
 
 
 def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -357,7 +355,7 @@ def _names(payloads: Mapping[str, bytes]) -> dict[int, str]:
 def _first_name(named: list[_Named] | _Named | None) -> str | None:
     if isinstance(named, _Named):
         return named.name
-    return next((item.name for item in named or []), None)
+    return named[0].name if named else None
 
 
 def _phones(fields: list[FieldValue], zone: ZoneInfo, country: str) -> list[str]:

@@ -60,10 +60,10 @@ class Bitrix24Client(Client):
         self.source = runtime.source
         self.clock = runtime.clock
         self.rate, stock = allowed_rate(settings)
-        self._base = settings.base_url.rstrip("/")
+        self._base = settings.portal
         user, secret = read_webhook(settings, runtime.source)
         self._rest = f"/rest/{user}/{secret.reveal()}/"
-        redact = Redactor((settings.webhook, secret, Secret(f"{user}/{secret.reveal()}")))
+        redact = Redactor((settings.webhook_url, secret, Secret(f"{user}/{secret.reveal()}")))
         self.refusals = Refusals(runtime.source, redact)
         self.operating = OperatingBudget(settings.operating_seconds, runtime.clock)
         self._runtime = runtime
@@ -194,20 +194,20 @@ def read_webhook(settings: Bitrix24Settings, source: str) -> tuple[str, Secret]:
     Raises:
         ConfigError: it is no webhook, or one of another portal.
     """
-    value = settings.webhook.reveal().strip()
+    value = settings.webhook_url.reveal().strip()
     found = _WEBHOOK.fullmatch(value)
-    if found is None:
+    if found is None or not settings.portal:
         problem = say(
-            "sources.{source}.webhook: ожидается https://портал/rest/номер/код/",
-            "sources.{source}.webhook: expected https://portal/rest/number/code/",
+            "sources.{source}.webhook_url: ожидается https://портал/rest/номер/код/",
+            "sources.{source}.webhook_url: expected https://portal/rest/number/code/",
             source=source,
         )
-    elif "://" in value and urlsplit(value).hostname != urlsplit(settings.base_url).hostname:
+    elif "://" in value and urlsplit(value).hostname != urlsplit(settings.portal).hostname:
         problem = say(
-            "sources.{source}.webhook: вебхук другого портала, не {host}",
-            "sources.{source}.webhook: a webhook of another portal, not {host}",
+            "sources.{source}.webhook_url: вебхук другого портала, не {host}",
+            "sources.{source}.webhook_url: a webhook of another portal, not {host}",
             source=source,
-            host=urlsplit(settings.base_url).hostname,
+            host=urlsplit(settings.portal).hostname,
         )
     else:
         return found["user"], Secret(found["secret"])
@@ -232,4 +232,4 @@ def allowed_rate(settings: Bitrix24Settings) -> tuple[float, int]:
 
 def _budget_name(settings: Bitrix24Settings) -> str:
     """The vendor counts by portal and address: two sources of one portal share it."""
-    return "bitrix24-" + urlsplit(settings.base_url).netloc.rpartition("@")[2].lower().replace(":", "_")
+    return "bitrix24-" + urlsplit(settings.portal).netloc.rpartition("@")[2].lower().replace(":", "_")

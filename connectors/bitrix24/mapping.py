@@ -149,7 +149,7 @@ def read_portal(context: MapContext) -> Portal:
     portal = Portal(
         names={(status.ENTITY_ID, str(status.STATUS_ID)): as_text(status.NAME) or "" for status in statuses},
         fields=FieldBook(context.dictionaries.get("deal_fields", {}), settings.fields),
-        base_url=settings.base_url.rstrip("/"),
+        base_url=settings.portal,
     )
     context.cache["bitrix24.portal"] = portal
     return portal

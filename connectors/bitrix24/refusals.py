@@ -208,6 +208,6 @@ _MOVED = say(
     "{source}: the portal's address {host} changed: the server points to {target}.",
 )
 _NEW_ADDRESS = say(
-    "Впишите новый адрес портала в base_url; вебхук на чужой адрес не отправлялся.",
-    "Put the portal's new address into base_url; the webhook was not sent to a foreign one.",
+    "Впишите новый адрес портала в webhook_url; вебхук на чужой адрес не отправлялся.",
+    "Put the portal's new address into webhook_url; the webhook was not sent to a foreign one.",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,14 +22,13 @@ class FieldNames(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, froze
 
 
 class Bitrix24Settings(Settings, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """`base_url` is the portal (`https://acme.bitrix24.ru`).
-
-    `webhook` is the inbound webhook as the portal shows it (`https://acme.bitrix24.ru/rest/12/…/`) or its last two
-    parts (`12/…`). It is a password in an address: it belongs into .env.
+    """`webhook_url` is the inbound webhook as the portal shows it (`https://acme.bitrix24.ru/rest/12/…/`), or its last
+    two parts (`12/…`) with `base_url` beside it. It is a password in an address: it belongs into .env.
     """
 
-    base_url: str
-    webhook: Secret
+    webhook_url: Secret
+    # The portal's address, where the webhook doesn't say it.
+    base_url: str = ""
     # Decides the request budget: 2 a second with 50 in stock, on Enterprise 5 with 250.
     plan: Literal["standard", "enterprise"] = "standard"
     # Seconds of server time a method may use within ten minutes; the vendor's default, boxes may have another.
@@ -36,3 +36,9 @@ class Bitrix24Settings(Settings, kw_only=True, forbid_unknown_fields=True, froze
     # `all` reads every user field, `named` only those in `fields`: fewer fields are read several times faster.
     user_fields: Literal["named", "all"] = "named"
     fields: FieldNames = FieldNames()
+
+    @property
+    def portal(self) -> str:
+        """The portal's address without a path: `https://acme.bitrix24.ru`; '' when neither key names it."""
+        address = urlsplit(self.base_url or self.webhook_url.reveal().strip())
+        return f"{address.scheme}://{address.netloc}" if address.scheme and address.netloc else ""

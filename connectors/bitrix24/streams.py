@@ -173,7 +173,7 @@ CARDS = {"deal": "deal", "contact": "contact", "company": "company"}
 def record_url(settings: Any, kind: str, record_id: str) -> str | None:
     """A record's card on the portal; None for kinds that have none."""
     place = CARDS.get(kind)
-    return f"{settings.base_url.rstrip('/')}/crm/{place}/details/{quote(record_id)}/" if place else None
+    return f"{settings.portal}/crm/{place}/details/{quote(record_id)}/" if place else None
 
 
 STREAMS: tuple[Stream[Bitrix24Client], ...] = (

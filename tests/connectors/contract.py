@@ -158,8 +158,8 @@ class Bitrix24(HttpVendor):
     secrets = ("webhook-code-of-the-contract", "a-webhook-nobody-knows")
 
     def settings(self, *, refused: bool = False) -> Settings:
-        webhook = Secret(f"1/{self.secrets[refused]}")
-        return Bitrix24Settings(type="bitrix24", base_url=self.server.url, webhook=webhook, user_fields="all")
+        webhook = Secret(f"{self.server.url}/rest/1/{self.secrets[refused]}/")
+        return Bitrix24Settings(type="bitrix24", webhook_url=webhook, user_fields="all")
 
     def build(self, story: Story) -> Any:
         world = bitrix24.world_from_story(story)

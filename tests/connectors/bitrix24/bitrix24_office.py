@@ -90,7 +90,7 @@ def office_for(
     clock = FakeClock(NOW)
     server = Bitrix24Server(world, secret=SECRET, clock=clock, **options)
     runtime = Runtime(source="b24", clock=clock, zone=MOSCOW, state_dir=state_dir, transport=server.transport)
-    keys = {"base_url": BASE_URL, "webhook": Secret(f"{BASE_URL}/rest/1/{SECRET}/"), **(settings or {})}
+    keys = {"base_url": BASE_URL, "webhook_url": Secret(f"{BASE_URL}/rest/1/{SECRET}/"), **(settings or {})}
     return Office(server, Bitrix24Client(Bitrix24Settings(type="bitrix24", **keys), runtime), clock)
 
 
@@ -103,7 +103,7 @@ def map_payload(
     dictionaries: dict[str, dict[str, Any]] | None = None,
 ) -> Rows:
     """One record through a mapping, as conforming does it."""
-    keys = {"base_url": BASE_URL, "webhook": Secret("1/abcdefgh"), **(settings or {})}
+    keys = {"base_url": BASE_URL, "webhook_url": Secret("1/abcdefgh"), **(settings or {})}
     context = MapContext(
         source="b24",
         settings=Bitrix24Settings(type="bitrix24", **keys),

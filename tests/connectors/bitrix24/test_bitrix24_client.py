@@ -47,14 +47,26 @@ def small_world(count: int = 3) -> Bitrix24World:
     [f"{BASE_URL}/rest/12/abcdefgh/", f"{BASE_URL}/rest/12/abcdefgh", "12/abcdefgh", "/rest/12/abcdefgh/profile.json"],
 )
 def test_webhook_is_taken_in_every_form_people_paste_it(text: str) -> None:
-    settings = Bitrix24Settings(type="bitrix24", base_url=BASE_URL, webhook=Secret(text))
+    settings = Bitrix24Settings(type="bitrix24", base_url=BASE_URL, webhook_url=Secret(text))
     user, secret = read_webhook(settings, "b24")
     assert (user, secret.reveal()) == ("12", "abcdefgh")
 
 
+def test_the_webhooks_address_alone_names_the_portal() -> None:
+    settings = Bitrix24Settings(type="bitrix24", webhook_url=Secret(f"{BASE_URL}/rest/12/abcdefgh/"))
+    assert settings.portal == BASE_URL
+    assert read_webhook(settings, "b24")[0] == "12"
+
+
+def test_a_short_webhook_without_an_address_is_no_way_in() -> None:
+    settings = Bitrix24Settings(type="bitrix24", webhook_url=Secret("12/abcdefgh"))
+    with pytest.raises(ConfigError):
+        read_webhook(settings, "b24")
+
+
 @pytest.mark.parametrize("text", ["https://other.bitrix24.ru/rest/12/abcdefgh/", "abcdefgh", ""])
 def test_webhook_of_another_portal_or_none_is_told_without_quoting_it(text: str) -> None:
-    settings = Bitrix24Settings(type="bitrix24", base_url=BASE_URL, webhook=Secret(text))
+    settings = Bitrix24Settings(type="bitrix24", base_url=BASE_URL, webhook_url=Secret(text))
     with pytest.raises(ConfigError) as caught:
         read_webhook(settings, "b24")
     assert "abcdefgh" not in caught.value.render("ru") + caught.value.render("en")
@@ -312,7 +324,7 @@ def test_check_tells_rights_scopes_and_misspelt_fields(open_portal: OpenPortal) 
 
 
 def test_check_of_a_refused_webhook_is_one_line_with_a_remedy(open_portal: OpenPortal) -> None:
-    office = open_portal(small_world(), settings={"webhook": Secret("1/another-secret")})
+    office = open_portal(small_world(), settings={"webhook_url": Secret("1/another-secret")})
     (line,) = check(office.client)
     assert line.verdict == "failed"
     assert line.remedy is not None

@@ -36,7 +36,7 @@ class Portal:
             faults=SeededFaults(seed, 0.1),
             limits=Limits(page_seconds=0.2),
         )
-        settings = Bitrix24Settings(type="bitrix24", base_url=BASE_URL, webhook=Secret(f"1/{SECRET}"))
+        settings = Bitrix24Settings(type="bitrix24", base_url=BASE_URL, webhook_url=Secret(f"1/{SECRET}"))
         self.project = Project(
             root=folder,
             config_path=folder / "voronka.toml",
