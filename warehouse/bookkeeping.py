@@ -54,17 +54,15 @@ def keep_rejects(
     source: str,
     stream: str,
     rejects: Sequence[MappingReject],
-    span: tuple[int, int],
+    after_seq: int,
     now: datetime,
     language: Language,
 ) -> None:
-    """Store what could not be mapped of a span of the log, behind its first `seq` up to its last, and drop the rejects
-    of records that came again in it."""
+    """Store what could not be mapped, and drop the rejects of records that came again since `after_seq`."""
     connection.execute(
         "DELETE FROM meta.rejects WHERE source = $source AND stream = $stream AND phase = 'conform' AND record_id IN"
-        " (SELECT record_id FROM landing.raw.records WHERE source = $source AND stream = $stream AND seq > $first"
-        " AND seq <= $last)",
-        {"source": source, "stream": stream, "first": span[0], "last": span[1]},
+        " (SELECT record_id FROM landing.raw.records WHERE source = $source AND stream = $stream AND seq > $seq)",
+        {"source": source, "stream": stream, "seq": after_seq},
     )
     latest = {(reject.record_id, reject.verdict.code): reject.verdict for reject in rejects}
     if not latest:
