@@ -30,7 +30,7 @@ from warehouse.layout import ROW_GROUP_RECORDS
 BATCH_RECORDS = ROW_GROUP_RECORDS
 BATCH_BYTES = 32 * 1024 * 1024
 BATCH_SECONDS = 10.0
-LOAD_MEMORY = "128MB"
+LOAD_MEMORY = "1GB"
 # More rejects than both mean that the source, not a record, is wrong (design promise 5).
 REJECT_SHARE = 0.01
 REJECT_COUNT = 20
