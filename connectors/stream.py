@@ -221,6 +221,7 @@ class RawRecord(msgspec.Struct, frozen=True):
     payload: bytes
     version: int  # Unix microseconds, never 0: the fetch time where the vendor has none
     fetched_at: int
+    origin: str | None = None  # file:line, for files
 
 
 Mapper = Callable[[RawRecord, MapContext, Rows], None]

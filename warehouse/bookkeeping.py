@@ -54,15 +54,17 @@ def keep_rejects(
     source: str,
     stream: str,
     rejects: Sequence[MappingReject],
-    after_seq: int,
+    span: tuple[int, int],
     now: datetime,
     language: Language,
 ) -> None:
-    """Store what could not be mapped, and drop the rejects of records that came again since `after_seq`."""
+    """Store what could not be mapped of a span of the log, behind its first `seq` up to its last, and drop the rejects
+    of records that came again in it."""
     connection.execute(
         "DELETE FROM meta.rejects WHERE source = $source AND stream = $stream AND phase = 'conform' AND record_id IN"
-        " (SELECT record_id FROM landing.raw.records WHERE source = $source AND stream = $stream AND seq > $seq)",
-        {"source": source, "stream": stream, "seq": after_seq},
+        " (SELECT record_id FROM landing.raw.records WHERE source = $source AND stream = $stream AND seq > $first"
+        " AND seq <= $last)",
+        {"source": source, "stream": stream, "first": span[0], "last": span[1]},
     )
     latest = {(reject.record_id, reject.verdict.code): reject.verdict for reject in rejects}
     if not latest:

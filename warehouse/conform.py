@@ -1,7 +1,7 @@
 """Conform: map what was landed since the stream's watermark, and merge it into the core.
 
-Idempotent and in landing order. Core rows, the rejects of mapping, the stream's watermark and the copies of
-landing's bookkeeping commit together in the warehouse file; the caller holds the transaction.
+Idempotent, in landing order, and a slice at a time. A slice's core rows, rejects and watermark commit together in the
+warehouse file, with the last one the copies of landing's bookkeeping; the caller holds the transaction.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -26,13 +27,15 @@ from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, 
 from models.arrow import find_relation
 from warehouse import bookkeeping
 from warehouse.compare import write_load_changes
+from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.merge import Merger
 from warehouse.staging import ORDINAL, Staging
 
 # Mapped at a time: their payloads are in memory.
 CHUNK_RECORDS = 5_120
-# Merged at a time: only their rows are. Each MERGE reads the keys of the whole relation, so it should be worth it.
-MERGE_RECORDS = 10 * CHUNK_RECORDS
+# Merged and committed at a time: their rows are. Each MERGE reads the keys of the whole relation, so it should be
+# worth it; and a slice of new records fills whole row groups.
+SLICE_CHUNKS = 2 * WAREHOUSE_ROW_GROUP // CHUNK_RECORDS
 # Settings that only say how to reach a source; a change of any other one changes what its records mean.
 _TRANSPORT_SETTINGS = frozenset({"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path"})
 
@@ -45,75 +48,105 @@ class ConformReport:
     written: int = 0
     rejected: int = 0
     rejects: list[bookkeeping.MappingReject] = field(default_factory=list)
+    # False: more records wait for the next transaction.
+    is_whole: bool = True
+
+    def add(self, later: ConformReport) -> None:
+        """Tell of a later slice too."""
+        self.read += later.read
+        self.written += later.written
+        self.rejected += later.rejected
+        self.rejects += later.rejects
+        self.is_whole = later.is_whole
 
 
 class Conformer:
-    """Conforms streams of one warehouse."""
+    """Conforms streams of one warehouse, `chunk_records` times `slice_chunks` records of the log at a time."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock, language: Language = "ru") -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        clock: Clock,
+        language: Language = "ru",
+        *,
+        chunk_records: int = CHUNK_RECORDS,
+        slice_chunks: int = SLICE_CHUNKS,
+    ) -> None:
         self._connection = connection
         self._clock = clock
         self._language: Language = language
+        self._chunk_records = chunk_records
+        self._slice_chunks = slice_chunks
 
     def conform(self, stream: Stream[Any], context: MapContext) -> ConformReport:
-        """Bring a stream's core rows up to its last raw record. Call inside a transaction of the warehouse."""
-        version = mapping_version(context, self._landed_dictionaries(stream, context.source))
-        mark = bookkeeping.read_watermark(self._connection, context.source, stream.name)
+        """Bring a stream's core rows nearer to its last raw record, by one slice.
+
+        Call inside a transaction of the warehouse, and again in the next one until the report `is_whole`: memory does
+        not grow with the log, and a kill loses one slice. Only the last slice says how complete the stream is.
+        """
+        connection, source = self._connection, context.source
+        version = mapping_version(context, self._landed_dictionaries(stream, source))
+        mark = bookkeeping.read_watermark(connection, source, stream.name)
         # What decides a record's meaning has changed: everything is read again.
         start = mark.seq if mark.mapping_version == version else 0
-        last = bookkeeping.last_seq(self._connection, context.source, stream.name)
+        end = last = bookkeeping.last_seq(connection, source, stream.name)
         report = ConformReport()
-        if last > start:
-            if stream.map is not None:
-                self._conform_records(stream, self._with_dictionaries(stream, context), start, report)
-            bookkeeping.move_watermark(self._connection, context.source, stream.name, last, version)
-        elif mark.mapping_version != version:
-            bookkeeping.move_watermark(self._connection, context.source, stream.name, last, version)
-        bookkeeping.carry_over(self._connection, context.source, stream.name)
+        if last > start and stream.map is not None:
+            end = self._conform_slice(stream, self._with_dictionaries(stream, context), start, report)
+        if last > start or mark.mapping_version != version:
+            bookkeeping.move_watermark(connection, source, stream.name, end, version)
+        report.is_whole = end == last
+        if report.is_whole:
+            bookkeeping.carry_over(connection, source, stream.name)
         reached("conform.before_commit")
         return report
 
-    def _conform_records(self, stream: Stream[Any], context: MapContext, start: int, report: ConformReport) -> None:
+    def _conform_slice(self, stream: Stream[Any], context: MapContext, start: int, report: ConformReport) -> int:
+        """Gives the last `seq` conformed."""
         connection = self._connection
-        staging = Staging(connection)
         merger = Merger(connection, source=context.source, zone=context.zone.key, now=self._clock.now())
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE _tombstones (record_id TEXT, version BIGINT, {ORDINAL} BIGINT)"
         )
-        for columns in self._read_chunks(context.source, stream.name, start):
-            self._map_chunk(stream, context, columns, staging, report)
-            if staging.records >= MERGE_RECORDS:
-                report.written += self._merge(stream, context, merger, staging)
-        report.written += self._merge(stream, context, merger, staging)
-        staging.close()
+        ends = self._chunk_ends(stream, context, start)
+        with Staging(connection) as staging:
+            for first, last in pairwise((start, *ends)):
+                self._map_chunk(stream, context, self._read_chunk(stream, context, first, last), staging, report)
+            merger.note_first_versions(staging.targets)
+            if stream.compares_loads:
+                report.written += write_load_changes(connection, context.source, staging.targets, self._clock.now())
+            report.written += sum(merger.merge(staged) for staged in staging.targets)
         for relation in stream.tombstones:
             report.written += merger.bury(find_relation(relation), "temp._tombstones")
         bookkeeping.keep_rejects(
-            connection, context.source, stream.name, report.rejects, start, self._clock.now(), self._language
+            connection,
+            context.source,
+            stream.name,
+            report.rejects,
+            (start, ends[-1]),
+            self._clock.now(),
+            self._language,
         )
+        return ends[-1]
 
-    def _merge(self, stream: Stream[Any], context: MapContext, merger: Merger, staging: Staging) -> int:
-        """Gives the number of core rows written."""
-        targets = staging.targets
-        merger.note_first_versions(targets)
-        written = 0
-        if stream.compares_loads:
-            written += write_load_changes(self._connection, context.source, targets, self._clock.now())
-        written += sum(merger.merge(staged) for staged in targets)
-        staging.drop()
-        return written
+    def _chunk_ends(self, stream: Stream[Any], context: MapContext, start: int) -> list[int]:
+        """The last `seq` of each chunk of the slice behind `start`."""
+        found = self._connection.execute(
+            "SELECT max(seq) FROM landing.raw.records WHERE source = $1 AND stream = $2 AND seq > $3"
+            " GROUP BY seq // $4 ORDER BY max(seq) LIMIT $5",
+            [context.source, stream.name, start, self._chunk_records, self._slice_chunks],
+        )
+        return [end for (end,) in found.fetchall()]
 
-    def _read_chunks(self, source: str, stream: str, start: int) -> Iterator[list[list[Any]]]:
-        """Record id, operation, version, fetch time and payload, each a list, in landing order."""
-        # One query for all would hold every payload in memory to put them in order.
-        ends = self._connection.execute(_CHUNK_ENDS, [source, stream, start, CHUNK_RECORDS]).fetchall()
-        for (end,) in ends:
-            chunk = self._connection.execute(_CHUNK, [source, stream, start, end]).to_arrow_table()
-            # The payload stays bytes: the typed decoders read them without a detour over text.
-            columns = [column.to_pylist() for column in (*chunk.columns[:4], chunk.column(4).cast(pa.binary()))]
-            del chunk
-            yield columns
-            start = end
+    def _read_chunk(self, stream: Stream[Any], context: MapContext, first: int, last: int) -> list[list[Any]]:
+        """Record id, operation, version, fetch time, origin and payload, each a list, in landing order."""
+        chunk = self._connection.execute(
+            "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, origin, payload"
+            " FROM landing.raw.records WHERE source = ? AND stream = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            [context.source, stream.name, first, last],
+        ).to_arrow_table()
+        # The payload stays bytes: the typed decoders read them without a detour over text.
+        return [column.to_pylist() for column in (*chunk.columns[:5], chunk.column(5).cast(pa.binary()))]
 
     def _map_chunk(
         self,
@@ -129,13 +162,13 @@ class Conformer:
         gone: list[int] = []
         transform = stream.map
         with _collector_at_rest():
-            for ordinal, (record_id, op, version, fetched_at, payload) in enumerate(zip(*columns, strict=True)):
+            for ordinal, (record_id, op, version, fetched_at, origin, payload) in enumerate(zip(*columns, strict=True)):
                 if op == "delete":
                     gone.append(ordinal)
                     continue
                 rows.begin(ordinal)
                 try:
-                    transform(RawRecord(record_id, payload, version, fetched_at), context, rows)
+                    transform(RawRecord(record_id, payload, version, fetched_at, origin), context, rows)
                 except BadRecord as verdict:
                     report.rejects.append(bookkeeping.MappingReject(record_id, verdict))
                 except msgspec.ValidationError as error:
@@ -181,18 +214,6 @@ def _collector_at_rest() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-_CHUNK_ENDS = """
-SELECT max(seq) FROM landing.raw.records
-WHERE source = $1 AND stream = $2 AND seq > $3
-GROUP BY seq // $4 ORDER BY max(seq)
-"""
-
-_CHUNK = """
-SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, payload
-FROM landing.raw.records WHERE source = $1 AND stream = $2 AND seq > $3 AND seq <= $4 ORDER BY seq
-"""
 
 
 def mapping_version(context: MapContext, dictionaries: Sequence[str]) -> str:

@@ -13,4 +13,5 @@ ROW_GROUP_RECORDS = 10_240
 # rearranges all groups. Zstandard needs the storage of 1.2; files for analysts stay readable by older clients.
 RAW_OPTIONS = f"(STORAGE_VERSION 'v1.2.0', ROW_GROUP_SIZE {ROW_GROUP_RECORDS})"
 # Rows of an open transaction stay in memory, uncompressed, until they fill a group: a smaller one bounds them.
-WAREHOUSE_OPTIONS = "(ROW_GROUP_SIZE 30720)"
+WAREHOUSE_ROW_GROUP = 30_720
+WAREHOUSE_OPTIONS = f"(ROW_GROUP_SIZE {WAREHOUSE_ROW_GROUP})"

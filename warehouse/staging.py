@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -47,14 +47,20 @@ class _Pile:
 
 
 class Staging:
-    """Rows on their way to one MERGE a target; `close` it when the transaction's last rows are merged."""
+    """Rows on their way to one MERGE a target; forgotten at the end of the context, or by `drop`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._piles: dict[str, _Pile] = {}
         self._staged: dict[Target, Staged] = {}
-        # Records added since the last `drop`.
-        self.records = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        # In a failed transaction DuckDB takes no more words, and the failure must not be hidden behind that.
+        if kind is None:
+            self.drop()
 
     def append(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> None:
         """Add a chunk's rows. `versions[i]` belongs to the chunk's i-th record.
@@ -71,7 +77,6 @@ class Staging:
             assert staged.owners is not None, f"{into.relation} has no owner"
             table = _build(into.owned_by, staged.table, owners, rows.owner_ordinals[into], versions, first_ordinal)
             self._piles[staged.owners].tables.append(table)
-        self.records += len(versions)
 
     @property
     def targets(self) -> list[Staged]:
@@ -79,19 +84,14 @@ class Staging:
         return sorted(self._staged.values(), key=lambda staged: bool(staged.into.owned_by))
 
     def drop(self) -> None:
-        """Forget the rows; the views stay, empty."""
-        for pile in self._piles.values():
+        """Forget what was staged."""
+        for view, pile in self._piles.items():
             pile.tables.clear()
-        # Arrow keeps what it has freed for itself.
-        pa.default_memory_pool().release_unused()
-        self.records = 0
-
-    def close(self) -> None:
-        self.drop()
-        for view in self._piles:
             self._connection.unregister(view)
         self._piles.clear()
         self._staged.clear()
+        # Arrow keeps what it has freed for itself.
+        pa.default_memory_pool().release_unused()
 
     def _open(self, into: Target) -> Staged:
         found = self._staged.get(into)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from base.clock import Clock, SystemClock
+from base.points import reached
 from connectors.registry import load_connector
 from connectors.stream import Connector
 from flows.project import Project, Source
 from flows.steps.progress import Progress, Silent, StreamReport
 from flows.steps.recompute import prepare
 from flows.steps.sync import SyncReport, choose_sources, examples_of, files_to_load, map_context
-from warehouse.conform import Conformer
+from warehouse.conform import Conformer, ConformReport
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.replay import forget_core
 
@@ -26,7 +27,10 @@ def replay(
     progress: Progress | None = None,
     find_connector: Callable[[str], Connector[Any]] = load_connector,
 ) -> SyncReport:
-    """Make the core rows of sources anew from the log; a source changes at once or not at all.
+    """Make the core rows of sources anew from the log.
+
+    Killed meanwhile, the next sync or replay conforms the rest; until then the source counts as complete until
+    nowhere, so nothing is computed from the half of it.
 
     Raises:
         ConfigError: an unknown source name.
@@ -58,22 +62,27 @@ def _replay_source(
     reports = []
     with warehouse.transaction():
         forget_core(warehouse.connection, source.name)
-        for stream in connector.streams:
-            progress.stream_started(source.name, stream.name, stream.label)
-            started = clock.monotonic()
-            done = conformer.conform(stream, context)
-            reports.append(
-                StreamReport(
-                    source=source.name,
-                    stream=stream.name,
-                    label=stream.label,
-                    rows=0,
-                    core_rows=done.written,
-                    requests=0,
-                    rejected=done.rejected,
-                    seconds=clock.monotonic() - started,
-                    examples=tuple(examples_of(done)),
-                )
+    reached("replay.forgotten")
+    for stream in connector.streams:
+        progress.stream_started(source.name, stream.name, stream.label)
+        started = clock.monotonic()
+        done = ConformReport(is_whole=False)
+        while not done.is_whole:
+            with warehouse.transaction():
+                done.add(conformer.conform(stream, context))
+            reached("conform.after_commit")
+        reports.append(
+            StreamReport(
+                source=source.name,
+                stream=stream.name,
+                label=stream.label,
+                rows=0,
+                core_rows=done.written,
+                requests=0,
+                rejected=done.rejected,
+                seconds=clock.monotonic() - started,
+                examples=tuple(examples_of(done)),
             )
-            progress.stream_finished(reports[-1])
+        )
+        progress.stream_finished(reports[-1])
     return reports

@@ -308,24 +308,30 @@ class _Sync:
         reports = []
         for stream in connector.streams:
             state = self._streams[source.name, stream.name]
-            with self._warehouse.transaction():
-                done = conformer.conform(stream, context)
-                failure = too_many_rejects(state.run, done.rejected, done.read)
-                state.error = state.error or failure
-                if done.rejected:
-                    language = self._project.company.language
-                    bookkeeping.count_rejected(
-                        self._warehouse.connection,
-                        self._run_id,
-                        source.name,
-                        stream.name,
-                        done.rejected,
-                        failure.render(language) if failure else None,
-                    )
-            reached("conform.after_commit")
+            done = ConformReport(is_whole=False)
+            while not done.is_whole:
+                with self._warehouse.transaction():
+                    done.add(conformer.conform(stream, context))
+                    if done.is_whole:
+                        self._judge(state, done)
+                reached("conform.after_commit")
             reports.append(self._report(state, done))
             self._progress.stream_finished(reports[-1])
         return reports
+
+    def _judge(self, state: _Progressing, done: ConformReport) -> None:
+        """Count what mapping rejected in the run's line, and fail the run if that is the rule rather than a case."""
+        failure = too_many_rejects(state.run, done.rejected, done.read)
+        state.error = state.error or failure
+        if done.rejected:
+            bookkeeping.count_rejected(
+                self._warehouse.connection,
+                self._run_id,
+                state.run.source,
+                state.run.stream,
+                done.rejected,
+                failure.render(self._project.company.language) if failure else None,
+            )
 
     def _report(self, state: _Progressing, done: ConformReport) -> StreamReport:
         return StreamReport(
