@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	-q --extra build
 
-.PHONY: demo test bench clean lock migration initial-migration python help
+.PHONY: demo test bench clean docs lock migration initial-migration python help
 
 help:
 	@echo 'make demo    a demo company, loaded and computed / демо-компания: загрузка и показатели'
@@ -39,6 +39,10 @@ clean: python
 	@$(PYTHON) scripts/setup.py clean
 
 # For developers, after `make test` once.
+
+# After changing models/, metrics/sql or metrics/flags: writes the pages made from them.
+docs:
+	$(BIN)/python -m scripts.docs
 
 # After changing models/: writes a migration for each file whose models changed.
 migration:

@@ -33,6 +33,9 @@ def parse_money(text: str) -> Decimal:
     Raises:
         ValueError: the text is no amount.
     """
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        # As programs write it nearly always.
+        return to_money(text)
     cleaned = text.strip()
     for space in (" ", "\u00a0", "\u202f", "'", "\u2019"):
         cleaned = cleaned.replace(space, "")

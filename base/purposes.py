@@ -7,6 +7,7 @@ Cyrillic numbers. Nothing here decides which deal a payment belongs to: it only 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -51,15 +52,12 @@ class Purpose:
     @property
     def vat_amount(self) -> Decimal | None:
         """VAT in total; 0 when the text says there is none, None when it doesn't give every amount."""
-        if self.vat is None:
-            return None
-        amounts = [Decimal("0.00") if part.rate == 0 else part.amount for part in self.vat]
-        return None if None in amounts else sum((amount for amount in amounts if amount), Decimal("0.00"))
+        return _total(self.vat)
 
 
 def parse_purpose(text: str) -> Purpose:
     """Read a purpose text; never fails, what isn't recognised is left out."""
-    cleaned = _clean(text)
+    cleaned = clean_purpose(text)
     invoices, taken = _find_invoices(cleaned)
     is_acquiring = _ACQUIRING.search(cleaned) is not None
     prepaid = _PREPAID.search(cleaned)
@@ -76,6 +74,11 @@ def parse_purpose(text: str) -> Purpose:
         gross=_find_amount(_GROSS, cleaned) if is_acquiring else None,
         fee=_find_amount(_FEE, cleaned) if is_acquiring else None,
     )
+
+
+def read_vat_amount(cleaned: str) -> Decimal | None:
+    """The `vat_amount` of a purpose's `clean_purpose`, in a tenth of the time that all of it takes."""
+    return _total(_find_vat(cleaned))
 
 
 # ── numbers compared ────────────────────────────────────────────────────────────────────────────────────────────
@@ -175,10 +178,10 @@ _NO_VAT = _compile(
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _clean(text: str) -> str:
+def clean_purpose(text: str) -> str:
     """Single spaces, ё as е, and without the currency-control prefix `{VO99090}`."""
-    plain = re.sub(r"^\s*\{[^}]*\}", "", text).replace("ё", "е").replace("Ё", "Е")
-    return " ".join(plain.split())
+    plain = re.sub(r"^\s*\{[^}]*\}", "", text) if "{" in text else text
+    return " ".join(plain.replace("ё", "е").replace("Ё", "Е").split())
 
 
 def _find_invoices(text: str) -> tuple[tuple[DocumentNumber, ...], list[tuple[int, int]]]:
@@ -295,12 +298,34 @@ def _find_amount(pattern: re.Pattern[str], text: str) -> Decimal | None:
 
 def _find_vat(text: str) -> tuple[VatPart, ...] | None:
     parts: list[VatPart] = []
-    for match in _VAT.finditer(text):
-        rate, amount = match["rate"] or match["rate_after"], match["amount"] or match["bare"]
-        is_whole = amount is not None and not _may_be_cut(match.end("amount" if match["amount"] else "bare"), text)
+    for match in _vat_matches(text):
+        rate, with_rate, bare, rate_after = match.group("rate", "amount", "bare", "rate_after")
+        rate, amount = rate or rate_after, with_rate or bare
+        is_whole = amount is not None and not _may_be_cut(match.end("amount" if with_rate else "bare"), text)
         part = VatPart(Decimal(rate) if rate else None, parse_money(amount) if is_whole else None)
         if part not in parts:
             parts.append(part)
     if parts:
         return tuple(parts)
     return () if _NO_VAT.search(text) else None
+
+
+def _vat_matches(text: str) -> Iterator[re.Match[str]]:
+    """What `_VAT.finditer` gives; looking for its first letters oneself is many times quicker."""
+    folded = text.lower()
+    if len(folded) != len(text):
+        yield from _VAT.finditer(text)
+        return
+    place = folded.find("ндс")
+    while place >= 0:
+        match = _VAT.match(text, place)
+        if match:
+            yield match
+        place = folded.find("ндс", match.end() if match else place + 1)
+
+
+def _total(vat: tuple[VatPart, ...] | None) -> Decimal | None:
+    if vat is None:
+        return None
+    amounts = [Decimal("0.00") if part.rate == 0 else part.amount for part in vat]
+    return None if None in amounts else sum((amount for amount in amounts if amount), Decimal("0.00"))

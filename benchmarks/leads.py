@@ -7,9 +7,9 @@ record's own link with the list's query in it. Deterministic: the same count giv
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -40,19 +40,25 @@ class Leads:
 
 
 def render_leads(count: int) -> Leads:
+    encode = msgspec.json.Encoder().encode
+    leads = Leads([], [])
+    for lead in lead_records(count):
+        leads.bodies.append(encode(lead))
+        leads.seconds.append(lead["updated_at"])
+    return leads
+
+
+def lead_records(count: int) -> Iterator[dict[str, Any]]:
+    """Leads in the order of their `updated_at`."""
     chance = random.Random(20_251)
     numbers = list(range(count))
     # Ids don't follow the time of change: old deals are edited too.
     chance.shuffle(numbers)
-    encode = msgspec.json.Encoder().encode
-    leads = Leads([], [])
     second = FIRST_SECOND
     for number in numbers:
         draw = _dice(number)
         second += draw(STEPS)
-        leads.bodies.append(encode(_lead(number, second, draw)))
-        leads.seconds.append(second)
-    return leads
+        yield _lead(number, second, draw)
 
 
 def _dice(number: int) -> Callable[[Sequence[T]], T]:
@@ -67,7 +73,7 @@ def _dice(number: int) -> Callable[[Sequence[T]], T]:
     return draw
 
 
-def _lead(number: int, updated_at: int, draw: Callable[[Sequence[T]], T]) -> dict[str, object]:
+def _lead(number: int, updated_at: int, draw: Callable[[Sequence[T]], T]) -> dict[str, Any]:
     lead_id = 31_000_000 + number
     stage = draw(STAGES)
     owner = draw(range(FIRST_USER, FIRST_USER + USER_COUNT))

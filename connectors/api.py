@@ -155,6 +155,12 @@ class Api:
                 response = self._client.request(method, path, params=_as_pairs(params), data=data, json=json)
             except httpx.HTTPError as error:
                 raise self._unreachable(error) from None
+            finally:
+                limiter.answered(path)
+            refusal = self._dialect.classify(response) or self._classify_status(response)
+            if isinstance(refusal, BudgetError) and refusal.retryable:
+                # Before the gate opens: a sibling thread would still send the request it is waiting with.
+                self.limiter.pause(self._budget_wait(refusal, 1))
         # The server's cookies must not travel to the next request: they pin it to a shard.
         self._client.cookies.clear()
         self._note_clock(response)
@@ -167,7 +173,6 @@ class Api:
             len(response.content),
             self.clock.monotonic() - started,
         )
-        refusal = self._dialect.classify(response) or self._classify_status(response)
         if refusal is not None:
             raise refusal
         return response
@@ -249,17 +254,24 @@ class Api:
 
     def _wait(self, retry_state: tenacity.RetryCallState) -> float:
         error = retry_state.outcome.exception() if retry_state.outcome else None
-        first = self._dialect.first_budget_wait if isinstance(error, BudgetError) else self._dialect.first_wait
-        # Twice as long each time, with jitter; by hand, for tenacity renamed its parameter between 9.1 and 9.2.
-        seconds: float = first * 2 ** (retry_state.attempt_number - 1) + random.uniform(0, first)
-        seconds = min(seconds, self._dialect.longest_wait)
-        stated = error.retry_after if isinstance(error, SourceError) else None
-        if stated is not None:
-            seconds = min(max(stated, 0.0), self._dialect.longest_wait)
         if isinstance(error, BudgetError):
+            seconds = self._budget_wait(error, retry_state.attempt_number)
             # The whole account was refused, not this thread alone.
             self.limiter.pause(seconds)
-        return seconds
+            return seconds
+        stated = error.retry_after if isinstance(error, SourceError) else None
+        return self._backoff(self._dialect.first_wait, retry_state.attempt_number, stated)
+
+    def _budget_wait(self, error: BudgetError, attempt: int) -> float:
+        return self._backoff(self._dialect.first_budget_wait, attempt, error.retry_after)
+
+    def _backoff(self, first: float, attempt: int, stated: float | None) -> float:
+        """Seconds: as the vendor states, else twice as long each time, with jitter."""
+        longest = self._dialect.longest_wait
+        if stated is not None:
+            return min(max(stated, 0.0), longest)
+        # By hand, for tenacity renamed its parameter between 9.1 and 9.2.
+        return float(min(first * 2 ** (attempt - 1) + random.uniform(0, first), longest))
 
 
 def retry_after(response: httpx.Response, clock: Clock) -> float | None:

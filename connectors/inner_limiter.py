@@ -22,6 +22,9 @@ class InnerLimiter(Limiter):
             # We may have waited here: what follows keeps its distance from this request, not from its queue number.
             self._general.pause(1.0 / self._general.rate)
 
+    def answered(self, kind: str) -> None:
+        self._general.answered(kind)
+
     def pause(self, seconds: float) -> None:
         self._general.pause(seconds)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -43,6 +43,10 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     # The source's own budget, at most the vendor's limit.
     requests_per_second: float | None = None
     enabled: bool = True
+
+    def problems(self) -> Iterator[tuple[str, Text]]:
+        """What is wrong between keys that are right each alone: a key, and what is wrong with it."""
+        return iter(())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +96,24 @@ class Page:
     origins: list[str] | None = None  # file:line, for files; not part of the payload's identity
     # Ids the vendor reports as deleted; they become tombstones.
     deleted: list[str] = field(default_factory=list)
+    # Ids that exist, told without their records: a cheap sweep for what was deleted without a word.
+    living: list[str] = field(default_factory=list)
+    # True: `living` of this run's pages is every id there is; what is stored and not among them gets a tombstone.
+    is_whole: bool = False
+    # True: who reads may not see every record, so in this run a record's absence proves no deletion.
+    is_partial_view: bool = False
     rejects: list[Reject] = field(default_factory=list)
     # Where to resume once this page is stored; None = this page gives no resting point.
     position: Position | None = None
+    # The stream is read in the order of time, and everything before this instant has been read: for the estimate of
+    # what is left. None = the page can't tell.
+    reached_at: datetime | None = None
     # Until when (UTC, exclusive) the stream's data is complete, as far as the page itself proves it (the interval of
     # a statement, a finished window); None = the run's upper bound once the stream has ended well.
     complete_until: datetime | None = None
+    # True: there has never been anything that this stream reads (no file of its kind in the folder), so it holds no
+    # number back. Of a `files` stream the last page decides.
+    is_idle: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +271,8 @@ class Stream(Generic[ClientT]):
     label: Text
     # Group for completeness dates: crm, calls, money.
     facet: Literal["crm", "calls", "money", ""] = ""
+    # False: a source with these settings has no such stream (1C by OData has no files, a folder has no OData).
+    serves: Callable[[Any], bool] = lambda settings: True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,6 +299,10 @@ class Connector(Generic[ClientT]):
     parallel: int = 4
     # A person's link to a record in the source's own pages, or None: (settings, kind, record_id).
     record_url: Callable[[Any, str, str], str | None] = lambda settings, kind, record_id: None
+
+    def serving(self, settings: Settings) -> Connector[ClientT]:
+        """The same connector with the streams that a source with these settings has."""
+        return replace(self, streams=tuple(stream for stream in self.streams if stream.serves(settings)))
 
     def stream(self, name: str) -> Stream[ClientT]:
         return next(stream for stream in self.streams if stream.name == name)

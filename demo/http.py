@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -60,6 +61,8 @@ class HttpRequest:
     query: list[tuple[str, str]] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    # As it came, for vendors that mind how a query is encoded.
+    raw_query: str = ""
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first query value of a name."""
@@ -142,6 +145,8 @@ class SimulatedServer:
     ) -> None:
         self.clock = clock or SystemClock()
         self.requests: list[str] = []
+        # Set before the context is entered: HTTPS, for clients that know nothing else.
+        self.tls: ssl.SSLContext | None = None
         self._handler = handler
         self._latency = latency
         self._faults = faults
@@ -173,11 +178,17 @@ class SimulatedServer:
     def url(self) -> str:
         if self._socket_server is None:
             raise RuntimeError("the server is not running: use it as a context manager")
-        return f"http://127.0.0.1:{self._socket_server.server_address[1]}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._socket_server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._socket_server = _SocketServer(("127.0.0.1", 0), _SocketHandler)
         self._socket_server.owner = self
+        if self.tls is not None:
+            # The handshake is left to the connection's own thread: in the accepting one a slow client stops all.
+            self._socket_server.socket = self.tls.wrap_socket(
+                self._socket_server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._socket_server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         return self
@@ -229,6 +240,7 @@ def _read(method: str, target: str, headers: Mapping[str, str], request: httpx.R
         query=parse_qsl(parts.query, keep_blank_values=True),
         headers={name.lower(): value for name, value in headers.items()},
         body=request if isinstance(request, bytes) else request.read(),
+        raw_query=parts.query,
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from flows.project import Project
 from flows.steps import publish as publish_step
 from flows.steps import recompute as recompute_step
 from flows.steps import sync as sync_step
-from flows.steps.progress import StreamReport
+from flows.steps.progress import Reached, StreamReport
 from metrics.compute import PeriodReport
 from metrics.periods import Period, parse_period
 from voronka.config import load_project
@@ -95,6 +96,9 @@ class RunProgress:
     def stream_advanced(self, source: str, stream: str, rows: int) -> None:
         """Too often for a log."""
 
+    def stream_reached(self, reached: Reached) -> None:
+        """Too often for a log."""
+
     def stream_finished(self, report: StreamReport) -> None:
         # With return_state a failed stream is shown and stops nothing.
         tell_stream.with_options(task_run_name=f"{report.source}.{report.stream}")(
@@ -128,11 +132,14 @@ def _may_heal(_task: object, _run: object, state: State[Any]) -> bool:
 
 
 @task(name="sync", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[60, 600], retry_condition_fn=_may_heal)
-def sync_sources() -> None:
-    """Read all sources. What one of them refused stops no other, and fails the step at its end."""
+def sync_sources(sources: Sequence[str] = (), start: date | None = None, end: date | None = None) -> None:
+    """Read the named sources, or all; what is new, or a window of local days, both inclusive. What one of them
+    refused stops no other, and fails the step at its end."""
     project = read_project()
     with telling(project) as progress:
-        report = sync_step.sync(project, wait_seconds=WAIT_SECONDS, progress=progress)
+        report = sync_step.sync(
+            project, sources=sources, start=start, end=end, wait_seconds=WAIT_SECONDS, progress=progress
+        )
     errors = {(stream.source, stream.stream): stream.error for stream in report.streams if stream.error}
     rows = [{**_summary(stream), "error": progress.render(stream.error)} for stream in report.streams]
     create_table_artifact(key="sync", table=rows, description=f"Sync {report.run_id}")
@@ -181,6 +188,37 @@ def nightly() -> None:
     publish_file()
     # Raises what the sync ended with: the night is failed, though all that could be done was done.
     synced.result()
+
+
+@flow(name="intraday", on_failure=[tell_failure], on_crashed=[tell_failure])
+def intraday() -> None:
+    """What happens by day: calls and payments. A source that also has deals is read whole."""
+    project = read_project()
+    with telling(project):
+        sources = sync_step.sources_of(project, {"calls", "money"})
+    if sources:
+        synced = sync_sources(sources, return_state=True)
+        recompute_periods(None)
+        publish_file()
+        synced.result()
+
+
+@flow(name="backfill", on_failure=[tell_failure], on_crashed=[tell_failure])
+def backfill(period: PeriodText, sources: list[str] | None = None) -> None:
+    """Read a period, or each month of a range, from the sources again; the positions stay as they are.
+
+    Every month is read, whatever another one ended with; the first failure is the flow's own.
+    """
+    reading = [
+        sync_sources.with_options(task_run_name=f"sync {one.name}")(
+            sources or (), one.starts_on, one.ends_on - timedelta(days=1), return_state=True
+        )
+        for one in parse_period(period)
+    ]
+    recompute_periods(None)
+    publish_file()
+    for state in reading:
+        state.result()
 
 
 @flow(name="recompute", on_failure=[tell_failure], on_crashed=[tell_failure])

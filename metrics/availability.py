@@ -5,7 +5,7 @@ Without what it needs a metric is absent, with the reason, and never zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -13,7 +13,8 @@ import duckdb
 
 from base.text import Text, say
 from base.times import local_day, start_of_day
-from metrics.catalogue import Catalogue, Metric
+from metrics.catalogue import Catalogue
+from metrics.declared import Declared
 from metrics.header import FACETS
 from metrics.periods import Period
 from metrics.requirements import lack_of, read_requirements
@@ -38,7 +39,7 @@ class Bounds:
     covered: tuple[str, ...]  # facets of the basis that are loaded
     counted_to: date  # first local day that is not counted
 
-    def sees(self, metric: Metric) -> bool:
+    def sees(self, metric: Declared) -> bool:
         """Every facet the metric may use is there, so its plain row is whole."""
         return set(metric.facets + metric.optional_facets) <= set(self.covered)
 
@@ -81,12 +82,30 @@ def find_availability(
     By default until the end of the last local day that all its sources cover completely (metrics.md 2.1); `as_of`, a
     local day, inclusive, overrides that.
     """
+    found = find_bounds(connection, company, catalogue.counted, period, as_of)
+    absent = dict(found.absent)
+    stages = _read_stage_kinds(connection, period)
+    inputs = read_requirements(connection, period)
+    for metric in catalogue.of_plan:
+        if lacks := [reason for name in metric.requires if (reason := _lack_of(name, stages, inputs))]:
+            absent[metric.key] = lacks[0]
+    return Availability(found.bounds, absent)
+
+
+def find_bounds(
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    declared: Iterable[Declared],
+    period: Period,
+    as_of: date | None = None,
+) -> Availability:
+    """The same for whatever is counted from records: metrics, integrity flags."""
     coverage = read_coverage(connection)
     stages = _read_stage_kinds(connection, period)
     inputs = read_requirements(connection, period)
     bounds: dict[str, Bounds] = {}
     absent: dict[str, Text] = {}
-    for metric in catalogue:
+    for metric in declared:
         # A metric may have optional facets only: then one of them must be there.
         needed = metric.facets or tuple(facet for facet in metric.optional_facets if facet in coverage)
         needed = needed or metric.optional_facets
@@ -105,7 +124,7 @@ def find_availability(
 
 
 def _bounds(
-    metric: Metric, company: Company, period: Period, coverage: Mapping[str, datetime], as_of: date | None
+    metric: Declared, company: Company, period: Period, coverage: Mapping[str, datetime], as_of: date | None
 ) -> Bounds:
     covered = tuple(facet for facet in FACETS if facet in metric.facets + metric.optional_facets and facet in coverage)
     starts_at, ends_at = period.starts_at(company.zone), period.ends_at(company.zone)

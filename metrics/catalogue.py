@@ -6,29 +6,26 @@ must yield, and which relations it may read besides `calc.*` and `core.*`, is wr
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from base.errors import ConfigError, UsageError
 from base.text import Text, say
+from metrics.declared import Declared, check_rules, common_fields
 from metrics.header import Header, Problem, parse_header
-from metrics.settings import Company, Rules
 
 BUILT_IN = Path(__file__).parent / "sql"
-_RULE_NAMES = frozenset(field.name for field in fields(Rules))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric:
+class Metric(Declared):
     """A metric as its file declares it."""
 
-    key: str
     number: int | None  # its number in metrics.md, shared by the forms of one; None for the company's own
-    label: Text
     description: Text
     unit: str
     group: str
@@ -37,36 +34,19 @@ class Metric:
     credit: str
     additivity: str
     entities: tuple[str, ...]
-    facets: tuple[str, ...]  # must be loaded: crm, calls, money
-    optional_facets: tuple[str, ...]  # bound `as_of` where they are loaded
-    requires: tuple[str, ...]  # inputs: stages, stage:meeting, people, calendar
-    rules: tuple[str, ...]  # settings of [rules] it depends on
-    counts_until: str  # "period": until its end at most; "as_of": later records of the period's cohort count too
     direction: str  # "down": less is better
     quantile: float  # of a distribution
     formula: str  # of a derived metric: SQL over its factors, the keys of its evidence
-    sql: str
-    sql_line: int  # the body's first line in the file
-    path: Path
+    of: str  # "plan": made of other metrics' facts and plans, with no evidence of its own
 
-    @property
-    def basis(self) -> str:
-        """What decides until when it counts; metrics of one basis share their `as_of`."""
-        facets = [*self.facets, *(f"{facet}?" for facet in self.optional_facets)]
-        return f"{'+'.join(sorted(facets))} until {self.counts_until}"
-
-    def rule_version(self, company: Company) -> str:
-        """Digest of the rule and of the settings it depends on; wording does not change it."""
-        rules = asdict(company.rules)
-        material = {
-            "sql": self.sql,
+    def _material(self) -> dict[str, Any]:
+        return {
             "declared": [self.additivity, self.entities, self.basis, self.requires, self.quantile, self.direction],
             "formula": self.formula,
             "classified": [self.evidence_class, self.unit, self.credit],
-            "rules": {name: rules[name] for name in self.rules},
-            "company": [company.zone.key, company.currency, company.vat_mode],
+            "split": self.by,
+            "of": self.of,
         }
-        return hashlib.sha256(json.dumps(material, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -74,6 +54,16 @@ class Catalogue:
     """Metrics by key: the built-in ones by their numbers, then the company's own."""
 
     metrics: Mapping[str, Metric]
+
+    @cached_property
+    def counted(self) -> tuple[Metric, ...]:
+        """The metrics that are counted from records; the others are made of their facts."""
+        return tuple(metric for metric in self if not metric.of)
+
+    @cached_property
+    def of_plan(self) -> tuple[Metric, ...]:
+        """The metrics made of facts and plans."""
+        return tuple(metric for metric in self if metric.of == "plan")
 
     def __iter__(self) -> Iterator[Metric]:
         return iter(self.metrics.values())
@@ -100,7 +90,7 @@ class Catalogue:
     @property
     def bases(self) -> dict[str, Metric]:
         """One metric for each basis, as the basis' declaration."""
-        return {metric.basis: metric for metric in self}
+        return {metric.basis: metric for metric in self.counted}
 
 
 def load_catalogue(own: Path | None = None) -> Catalogue:
@@ -161,11 +151,7 @@ def _load(path: Path) -> tuple[Metric | None, list[Problem]]:
 
 def _check_meaning(header: Header) -> list[Problem]:
     """What one key says against another, and against the file's name and the rules there are."""
-    found: list[Problem] = []
-    for rule in header.listed("rules"):
-        if rule not in _RULE_NAMES:
-            what = say("нет такого правила: {rule}", "no such rule: {rule}", rule=rule)
-            found.append(Problem(header.path, header.lines["rules"], what))
+    found = check_rules(header)
     if header.fields.get("key", header.path.stem) != header.path.stem:
         what = say(
             "ключ {key} не равен имени файла", "key {key} differs from the file's name", key=header.fields["key"]
@@ -179,11 +165,9 @@ def _check_meaning(header: Header) -> list[Problem]:
 
 def _build(header: Header) -> Metric:
     value = header.fields
-    facets = header.listed("facets")
     return Metric(
-        key=value["key"],
+        **common_fields(header),
         number=int(value["number"]) if "number" in value else None,
-        label=say(value["label_ru"], value["label_en"]),
         description=say(value["description_ru"], value["description_en"]),
         unit=value["unit"],
         group=value["group"],
@@ -192,15 +176,8 @@ def _build(header: Header) -> Metric:
         credit=value["credit"],
         additivity=value["additivity"],
         entities=header.listed("entities"),
-        facets=tuple(facet for facet in facets if not facet.endswith("?")),
-        optional_facets=tuple(facet.removesuffix("?") for facet in facets if facet.endswith("?")),
-        requires=header.listed("requires"),
-        rules=header.listed("rules"),
-        counts_until=value["counts_until"],
         direction=value.get("direction", "up"),
         quantile=float(value.get("quantile", "0.5")),
         formula=value.get("formula", ""),
-        sql=header.body,
-        sql_line=header.body_line,
-        path=header.path,
+        of=value.get("of", ""),
     )

@@ -12,16 +12,19 @@ import sqlalchemy as sa
 from base.clock import Clock
 from base.errors import ClosedPeriodError
 from base.text import Text, say
-from metrics.availability import Availability, find_availability
+from metrics.availability import Availability, find_availability, find_bounds
 from metrics.catalogue import Catalogue, load_catalogue
-from metrics.evidence import create_views
 from metrics.facts import KPI, stage_facts
+from metrics.flags.catalogue import Flag, load_flags
+from metrics.flags.finding import FLAGS, PERIOD_FLAGS, stage_flags
 from metrics.funnel import FUNNEL, stage_funnel
 from metrics.invariants import check_period
+from metrics.ledger import LEDGER, stage_ledger
 from metrics.periods import Period
 from metrics.plan import PLAN_FACT, stage_plan
 from metrics.settings import Company
 from metrics.versions import core_version, input_version
+from metrics.views import create_views
 from models import calc, facts, operations
 from warehouse.database import transaction
 
@@ -47,8 +50,9 @@ def recompute(
     clock: Clock,
     *,
     catalogue: Catalogue | None = None,
+    flags: Sequence[Flag] | None = None,
 ) -> list[PeriodReport]:
-    """Compute the facts of periods, one transaction each, writing only rows that differ.
+    """Compute the facts and flags of periods, one transaction each, writing only rows that differ.
 
     The same records and inputs give the same rows, whether computed again or from nothing.
 
@@ -60,22 +64,33 @@ def recompute(
     _refuse_closed(connection, periods)
     if catalogue is None:
         catalogue = load_catalogue(company.metrics_dir)
-    create_views(connection, catalogue)
-    return [_recompute_period(connection, company, catalogue, period, clock) for period in periods]
+    create_views(connection, catalogue, company.zone)
+    flags = load_flags() if flags is None else flags
+    return [_recompute_period(connection, company, catalogue, flags, period, clock) for period in periods]
 
 
 def _recompute_period(
-    connection: duckdb.DuckDBPyConnection, company: Company, catalogue: Catalogue, period: Period, clock: Clock
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    catalogue: Catalogue,
+    flags: Sequence[Flag],
+    period: Period,
+    clock: Clock,
 ) -> PeriodReport:
     with transaction(connection):
         availability = find_availability(connection, company, catalogue, period)
         stage_facts(connection, company, catalogue, availability, input_version(connection))
         stage_funnel(connection, catalogue, availability)
-        stage_plan(connection, catalogue, availability, period)
-        _stage_meta(connection, company, availability, period)
+        stage_plan(connection, company, catalogue, availability, period)
+        looked = find_bounds(connection, company, flags, period)
+        stage_flags(connection, company, flags, looked, period)
+        stage_ledger(connection, both(availability, looked))
+        _stage_meta(connection, company, both(availability, looked), period)
         written = _write(connection, period, clock)
         check_period(connection, catalogue, period)
-    used = [availability.bounds[metric.basis].as_of for metric in catalogue if metric.key not in availability.absent]
+    used = [
+        availability.bounds[metric.basis].as_of for metric in catalogue.counted if metric.key not in availability.absent
+    ]
     return PeriodReport(
         period=period.name,
         rows_written=written,
@@ -83,6 +98,11 @@ def _recompute_period(
         absent=availability.absent,
         as_of=min(used, default=None),
     )
+
+
+def both(metrics: Availability, flags: Availability) -> Availability:
+    """The bases of metrics and flags together; absent are metrics alone, `meta.period_flags` tells the flags."""
+    return Availability({**flags.bounds, **metrics.bounds}, metrics.absent)
 
 
 def _refuse_closed(connection: duckdb.DuckDBPyConnection, periods: Sequence[Period]) -> None:
@@ -129,6 +149,9 @@ def _write(connection: duckdb.DuckDBPyConnection, period: Period, clock: Clock) 
         (facts.KPI, KPI),
         (facts.FUNNEL, FUNNEL),
         (facts.PLAN_FACT, PLAN_FACT),
+        (facts.STAGE_LEDGER, LEDGER),
+        (facts.FLAGS, FLAGS),
+        (operations.PERIOD_FLAGS, PERIOD_FLAGS),
         (calc.PERIODS, _BOUNDS),
         (operations.ABSENT_METRICS, _ABSENT),
     )

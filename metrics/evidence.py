@@ -14,15 +14,16 @@ with the rule's name in `excluded_by`, so that `explain` can say why. Records at
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 
 import duckdb
 
 from base.text import say
+from metrics import splits
 from metrics.availability import Bounds
 from metrics.catalogue import Catalogue, Metric, broken_files
+from metrics.declared import Declared
 from metrics.header import Problem
 from metrics.literals import literal
 
@@ -34,6 +35,7 @@ COLUMNS: dict[str, tuple[str | None, bool]] = {
     "record_type": ("VARCHAR", False),
     "source": ("VARCHAR", False),
     "record_id": ("VARCHAR", False),
+    "pipeline_id": ("VARCHAR", True),  # for `by: pipeline`: the deal's
     "key": ("VARCHAR", True),  # what a distinct metric counts, or a derived one's factor; default: the record
     "occurred_at": ("TIMESTAMPTZ", False),
     "person_id": ("VARCHAR", False),
@@ -44,6 +46,22 @@ COLUMNS: dict[str, tuple[str | None, bool]] = {
     "credit_precision": ("VARCHAR", True),  # default: log
     "evidence_class": ("VARCHAR", True),  # default: the declared one
 }
+
+# What a body of facts and plans reads as `planned` (metrics/plan.py), and what it yields.
+PLANNED_COLUMNS = {
+    "metric": "VARCHAR",
+    "entity_type": "VARCHAR",
+    "entity_id": "VARCHAR",
+    "plan": "DOUBLE",
+    "fact": "DOUBLE",
+    "as_of": "TIMESTAMPTZ",
+    "additivity": "VARCHAR",
+    "direction": "VARCHAR",
+    "is_over": "BOOLEAN",
+    "days_total": "BIGINT",
+    "days_elapsed": "BIGINT",
+}
+PLAN_COLUMNS = {"metric", "entity_type", "entity_id", "num", "den", "value"}
 
 VIEW = "facts.kpi_evidence"
 VIEW_COLUMNS = {
@@ -100,10 +118,16 @@ steps AS NOT MATERIALIZED (
 )"""
 
 
-def relations(periods: str, *metrics: Metric) -> str:
+_SPLITS = """
+twin_pipelines AS (SELECT pipeline_id FROM core.stages GROUP BY pipeline_id HAVING count(DISTINCT source) > 1),
+has_sources AS (SELECT count(DISTINCT source) > 1 FROM core.stages)"""
+
+
+def relations(periods: str, *metrics: Declared) -> str:
     """The WITH list in front of these metrics' bodies; `periods` is the query that gives the relation of that name."""
     # Binding and optimizing the pairs of stages takes longer than most metrics run: only where a body names them.
     steps = f",{_STEPS}" if any("steps" in metric.sql for metric in metrics) else ""
+    steps += f",{_SPLITS}" if any(metric.by for metric in metrics) else ""
     return f"""periods AS NOT MATERIALIZED ({periods}),
 period_days AS NOT MATERIALIZED (
     SELECT period, as_of, covered,
@@ -148,29 +172,47 @@ def stored_periods(basis: str) -> str:
 def evidence_rows(metric: Metric) -> str:
     """A metric's evidence with every column of `COLUMNS` filled; stands behind `relations`.
 
-    `person_id` and `team` hold 'unassigned' where nobody is credited.
+    `person_id` and `team` hold 'unassigned' where nobody is credited; a record that several share has a row each.
     """
     empty = ", ".join(f"NULL{f'::{kind}' if kind else ''} AS {name}" for name, (kind, _) in COLUMNS.items())
+    body = f"SELECT {empty} WHERE FALSE UNION ALL BY NAME (\n{metric.sql.rstrip().rstrip(';')}\n)"
+    variant, pipeline = "coalesce(e.variant, '')", "coalesce(e.pipeline, '')"
+    if metric.by:
+        body = f"SELECT b.*, unnest({_forms(metric)}) AS form FROM ({body}) AS b"
+        variant, pipeline = "e.form.variant", "e.form.pipeline"
     return f"""SELECT
     e.period,
-    coalesce(e.variant, '') AS variant,
-    coalesce(e.pipeline, '') AS pipeline,
+    {variant} AS variant,
+    {pipeline} AS pipeline,
     e.record_type,
     e.source,
     e.record_id,
     coalesce(e.key, e.record_id) AS key,
     e.occurred_at,
-    coalesce(e.person_id, 'unassigned') AS person_id,
-    coalesce(e.team, 'unassigned') AS team,
-    e.num::DECIMAL(38, 6) AS num,
-    e.den::DECIMAL(38, 6) AS den,
+    {splits.person(metric)} AS person_id,
+    {splits.team(metric)} AS team,
+    {splits.part(metric, "num")} AS num,
+    {splits.part(metric, "den")} AS den,
     coalesce(e.excluded_by, CASE WHEN e.occurred_at >= p.as_of THEN 'after_as_of' END) AS excluded_by,
     coalesce(e.credit_precision, 'log') AS credit_precision,
     coalesce(e.evidence_class, {literal(metric.evidence_class)}) AS evidence_class
-FROM (SELECT {empty} WHERE FALSE UNION ALL BY NAME (
-{metric.sql.rstrip().rstrip(";")}
-)) AS e
-JOIN periods AS p ON p.period = e.period"""
+FROM ({body}) AS e
+JOIN periods AS p ON p.period = e.period{splits.shares_join(metric)}"""
+
+
+def _forms(metric: Metric) -> str:
+    """The rows a record of the body's row `b` has: its own, and for the plain form one for its pipeline and source."""
+    own = "[{'variant': coalesce(b.variant, ''), 'pipeline': coalesce(b.pipeline, '')}]"
+    parts = []
+    if "pipeline" in metric.by:
+        # Ids of pipelines are small numbers in some CRMs: where two accounts share one, its source is named too.
+        source = "CASE WHEN b.pipeline_id IN (FROM twin_pipelines) THEN 'source=' || b.source || ';' ELSE '' END"
+        form = f"{{'variant': {source} || 'pipeline=' || b.pipeline_id, 'pipeline': b.pipeline_id}}"
+        parts.append(f"CASE WHEN b.pipeline_id <> '' THEN [{form}] ELSE [] END")
+    if "source" in metric.by:
+        source = "[{'variant': 'source=' || b.source, 'pipeline': ''}]"
+        parts.append(f"CASE WHEN (FROM has_sources) THEN {source} ELSE [] END")
+    return f"CASE WHEN coalesce(b.variant, '') <> '' THEN {own} ELSE {own} || {' || '.join(parts)} END"
 
 
 def check_bodies(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> None:
@@ -179,41 +221,17 @@ def check_bodies(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) ->
     Raises:
         ConfigError: every body that is no valid query, or yields the wrong columns, with file and line.
     """
-    problems = [problem for metric in catalogue for problem in _check_body(connection, metric)]
+    problems = [problem for metric in catalogue.counted for problem in _check_body(connection, metric)]
+    problems += [problem for metric in catalogue.of_plan for problem in _check_plan_body(connection, metric)]
     if problems:
         raise broken_files(problems)
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> bool:
-    """Make `facts.kpi_evidence` show this catalogue; True when it had to be written.
-
-    The view stands on stored relations alone, so it works in a published, read-only copy as well.
-
-    Raises:
-        ConfigError: a metric's body does not fit the warehouse.
-    """
-    query = _view(catalogue)
-    # The digest tells a view of another catalogue, or of another program, from this one.
-    comment = f"{VIEW_COMMENT} Catalogue {hashlib.sha256(query.encode()).hexdigest()[:16]}."
-    stored = connection.execute(
-        "SELECT comment FROM duckdb_views() "
-        "WHERE database_name = current_database() AND schema_name = 'facts' AND view_name = 'kpi_evidence'"
-    ).fetchone()
-    if stored is not None and stored[0] == comment:
-        return False
-    check_bodies(connection, catalogue)
-    connection.execute(f"CREATE OR REPLACE VIEW {VIEW} AS {query}")
-    connection.execute(f"COMMENT ON VIEW {VIEW} IS {literal(comment)}")
-    for column, words in VIEW_COLUMNS.items():
-        connection.execute(f"COMMENT ON COLUMN {VIEW}.{column} IS {literal(words)}")
-    return True
-
-
-def _view(catalogue: Catalogue) -> str:
-    """One WITH list a basis: metrics that share `as_of` share their relations."""
+def evidence_view(catalogue: Catalogue) -> str:
+    """The query of `facts.kpi_evidence`. One WITH list a basis: metrics that share `as_of` share their relations."""
     parts = []
     for basis in catalogue.bases:
-        metrics = [metric for metric in catalogue if metric.basis == basis]
+        metrics = [metric for metric in catalogue.counted if metric.basis == basis]
         selects = "\nUNION ALL\n".join(map(_entity_rows, metrics))
         parts.append(f"SELECT * FROM (WITH {relations(stored_periods(basis), *metrics)}\n{selects})")
     return "\nUNION ALL\n".join(parts)
@@ -234,22 +252,43 @@ WHERE NOT EXISTS (
 
 
 def _check_body(connection: duckdb.DuckDBPyConnection, metric: Metric) -> list[Problem]:
-    before = f"DESCRIBE WITH {relations(stored_periods(metric.basis), metric)} SELECT * FROM (\n"
+    before = f"WITH {relations(stored_periods(metric.basis), metric)}"
+    yielded = _bind_body(connection, metric, before)
+    if isinstance(yielded, Problem):
+        return [yielded]
+    required = {name for name, (_, optional) in COLUMNS.items() if not optional}
+    if metric.additivity == "ratio":
+        required.add("den")
+    if "pipeline" in metric.by:
+        required.add("pipeline_id")
+    return _compare_columns(metric, yielded, required, set(COLUMNS))
+
+
+def _check_plan_body(connection: duckdb.DuckDBPyConnection, metric: Metric) -> list[Problem]:
+    columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in PLANNED_COLUMNS.items())
+    yielded = _bind_body(connection, metric, f"WITH planned AS NOT MATERIALIZED (SELECT {columns})")
+    if isinstance(yielded, Problem):
+        return [yielded]
+    return _compare_columns(metric, yielded, PLAN_COLUMNS, PLAN_COLUMNS)
+
+
+def _bind_body(connection: duckdb.DuckDBPyConnection, declared: Declared, before: str) -> set[str] | Problem:
+    """The columns a body yields behind the WITH list `before`, or what is wrong with it, at the file's own line."""
+    before = f"DESCRIBE {before} SELECT * FROM (\n"
     try:
-        rows = connection.execute(f"{before}{metric.sql.rstrip().rstrip(';')}\n)").fetchall()
+        rows = connection.execute(f"{before}{declared.sql.rstrip().rstrip(';')}\n)").fetchall()
     except duckdb.Error as error:
         message = str(error)
         place = re.search(r"LINE (\d+):", message)
         # Lines of the engine's own text in front do not exist in the file.
-        line = int(place[1]) - before.count("\n") + metric.sql_line - 1 if place else metric.sql_line
+        line = int(place[1]) - before.count("\n") + declared.sql_line - 1 if place else declared.sql_line
         said = message.splitlines()[0]
-        return [Problem(metric.path, max(line, 1), say("{said}", "{said}", said=said))]
-    yielded = {str(row[0]) for row in rows}
-    required = {name for name, (_, optional) in COLUMNS.items() if not optional}
-    if metric.additivity == "ratio":
-        required.add("den")
+        return Problem(declared.path, max(line, 1), say("{said}", "{said}", said=said))
+    return {str(row[0]) for row in rows}
+
+
+def _compare_columns(declared: Declared, yielded: set[str], required: set[str], known: set[str]) -> list[Problem]:
+    """The columns a body lacks, and those nobody reads."""
     lacking = [say("нет столбца {name}", "no column {name}", name=name) for name in sorted(required - yielded)]
-    strange = [
-        say("лишний столбец {name}", "an unknown column {name}", name=name) for name in sorted(yielded - set(COLUMNS))
-    ]
-    return [Problem(metric.path, metric.sql_line, what) for what in lacking + strange]
+    strange = [say("лишний столбец {name}", "an unknown column {name}", name=name) for name in sorted(yielded - known)]
+    return [Problem(declared.path, declared.sql_line, what) for what in lacking + strange]

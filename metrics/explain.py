@@ -18,7 +18,8 @@ from metrics.reasons import reason
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A record's part in the number. `title` and `url` come from the record itself, empty where it has none."""
+    """A record's part in the number. `title` comes from the record itself, `url` is the card of its deal; None where
+    there is none, or a payment belongs to several."""
 
     record_type: str
     source: str
@@ -62,7 +63,8 @@ def explain(
 ) -> Explanation:
     """Open one fact of a computed period; `entity` is an id or a name, `team:ID` or `manager:ID` where both exist.
 
-    Reads `facts.kpi_evidence`, so it works on the warehouse and on a published file alike.
+    Reads `facts.kpi_evidence`, so it works on the warehouse and on a published file alike. What is made of facts and
+    plans (41, 42) opens to the records of its fact; its form names it, `metric=revenue_cash`.
 
     Raises:
         UsageError: unknown metric, entity or form, or the period was never computed; near matches are named.
@@ -75,18 +77,27 @@ def explain(
     if not form:
         raise _no_form(variant, [row.variant for row in rows])
     fact = _find_entity(form, entity)
-    by_rule = _count_records(connection, fact)
+    behind = _fact_behind(connection, declared, fact)
+    by_rule = _count_records(connection, behind)
     counted = by_rule.pop(None, 0)
     left_out = {str(rule): count for rule, count in by_rule.items()}
     return Explanation(
         metric=declared,
         fact=fact,
-        counted=_read_records(connection, fact, "e.excluded_by IS NULL", limit),
+        counted=_read_records(connection, behind, "e.excluded_by IS NULL", limit),
         counted_count=counted,
-        left_out=_read_records(connection, fact, "e.excluded_by IS NOT NULL", limit),
+        left_out=_read_records(connection, behind, "e.excluded_by IS NOT NULL", limit),
         left_out_count=sum(left_out.values()),
         left_out_by_rule=left_out,
     )
+
+
+def _fact_behind(connection: duckdb.DuckDBPyConnection, metric: Metric, fact: KpiRow) -> KpiRow:
+    """The fact whose records are told: its own, or the one an attainment or forecast is made of."""
+    if not metric.of:
+        return fact
+    made_of = read_kpi(connection, fact.period, fact.variant.removeprefix("metric="), fact.entity_type)
+    return next(row for row in made_of if row.entity_id == fact.entity_id)
 
 
 _OF_FACT = """
@@ -94,10 +105,10 @@ _OF_FACT = """
     AND e.entity_type = $entity_type AND e.entity_id = $entity_id
 """
 
-# A deal's title and card; a call's way, party and talk (minutes:seconds); a payment's payer and order number.
+# A deal's title; a call's way, party and talk (minutes:seconds); a payment's payer and order number.
 _DESCRIBED = """
 SELECT
-    e.record_type, e.source, e.record_id, e.occurred_at, e.num, e.den, e.excluded_by, d.url,
+    e.record_type, e.source, e.record_id, e.occurred_at, e.num, e.den, e.excluded_by, k.url,
     CASE e.record_type
         WHEN 'deal' THEN d.title
         WHEN 'call' THEN concat_ws(
@@ -105,11 +116,24 @@ SELECT
             printf('%d:%02d', c.talk_seconds // 60, c.talk_seconds % 60)
         )
         WHEN 'payment' THEN concat_ws(' ', p.payer_name, '№ ' || p.document_number)
+        WHEN 'activity' THEN concat_ws(
+            ' ', a.phone, printf('%d:%02d', a.duration_seconds // 60, a.duration_seconds % 60)
+        )
+        WHEN 'document' THEN concat_ws(' ', '№', coalesce(s.number, r.number))
     END AS title
 FROM e
 LEFT JOIN core.deals AS d ON e.record_type = 'deal' AND d.source = e.source AND d.deal_id = e.record_id
 LEFT JOIN core.calls AS c ON e.record_type = 'call' AND c.source = e.source AND c.call_id = e.record_id
+LEFT JOIN calc.calls AS o ON e.record_type = 'call' AND o.source = e.source AND o.call_id = e.record_id
 LEFT JOIN core.payments AS p ON e.record_type = 'payment' AND p.source = e.source AND p.payment_id = e.record_id
+LEFT JOIN core.activities AS a ON e.record_type = 'activity' AND a.source = e.source AND a.activity_id = e.record_id
+LEFT JOIN core.sales_documents AS s
+    ON e.record_type = 'document' AND s.source = e.source AND s.document_id = e.record_id
+LEFT JOIN core.receivables AS r ON e.record_type = 'document' AND r.source = e.source AND r.receivable_id = e.record_id
+LEFT JOIN core.deals AS k
+    ON k.source = coalesce(d.source, o.deal_source, p.deal_source, if(a.deal_id IS NULL, NULL, a.source), s.deal_source,
+        r.deal_source)
+    AND k.deal_id = coalesce(d.deal_id, o.deal_id, p.deal_id, a.deal_id, s.deal_id, r.deal_id)
 ORDER BY e.occurred_at, e.source, e.record_id, e.num DESC
 """
 

@@ -29,21 +29,23 @@ _AGGREGATES = {
     "additive": ("sum(num)", "NULL", "sum(num)::DOUBLE"),
     "snapshot": ("sum(num)", "sum(den)", "sum(num)::DOUBLE"),
     "ratio": ("sum(num)", "sum(den)", _RATIO),
-    "distinct": ("count(DISTINCT key)", "NULL", "count(DISTINCT key)::DOUBLE"),
 }
 
 
-def aggregates(metric: Metric) -> tuple[str, str, str]:
-    """SQL of num, den and value over counted evidence."""
+def aggregates(metric: Metric, *, num: str = "num", key: str = "key") -> tuple[str, str, str]:
+    """SQL of num, den and value over counted evidence. `num` and `key` are the columns that a distribution and a
+    distinct count are taken of, the costly ones."""
+    if metric.additivity == "distinct":
+        return f"count(DISTINCT {key})", "NULL", f"count(DISTINCT {key})::DOUBLE"
     if metric.additivity == "distribution":
         # The parts of a quantile can't be summed: den says over how many records it was taken.
         # (quantile_cont wants its share as a constant; avg of decimals sums exactly, in whatever order.)
         quantile = (
-            "CASE WHEN list_contains(string_split(variant, ';'), 'p95') THEN quantile_cont(num::DOUBLE, 0.95) "
-            "WHEN list_contains(string_split(variant, ';'), 'mean') THEN avg(num) "
-            f"ELSE quantile_cont(num::DOUBLE, {metric.quantile}) END"
+            f"CASE WHEN list_contains(string_split(variant, ';'), 'p95') THEN quantile_cont({num}::DOUBLE, 0.95) "
+            f"WHEN list_contains(string_split(variant, ';'), 'mean') THEN avg({num}) "
+            f"ELSE quantile_cont({num}::DOUBLE, {metric.quantile}) END"
         )
-        return "NULL", "count(num)", quantile
+        return "NULL", f"count({num})", quantile
     if metric.additivity == "derived":
         return "NULL", "NULL", _over_factors(metric.formula)
     return _AGGREGATES[metric.additivity]
@@ -72,7 +74,7 @@ def stage_facts(
         "metric VARCHAR, variant VARCHAR, pipeline VARCHAR, entity_type VARCHAR, entity_id VARCHAR, "
         "num DECIMAL(38, 6), den DECIMAL(38, 6), value DOUBLE, class_rank INTEGER, precision_rank INTEGER)"
     )
-    present = [metric for metric in catalogue if metric.key not in availability.absent]
+    present = [metric for metric in catalogue.counted if metric.key not in availability.absent]
     for metric in present:
         connection.execute(f"INSERT INTO {_SUMS} {_sums(metric, availability.bounds[metric.basis])}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {KPI} AS FROM facts.kpi LIMIT 0")

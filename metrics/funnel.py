@@ -41,6 +41,9 @@ class FunnelRow:
     as_of: datetime
     from_position: int | None
     to_position: int | None
+    # Cohort form, beside `num`: deals that stood in to_stage itself, and in every stage on the way, in order.
+    touched: Decimal | None = None
+    strict: Decimal | None = None
 
 
 def stage_funnel(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, availability: Availability) -> None:
@@ -86,26 +89,33 @@ def read_funnel(
 
 
 def _stage_form(connection: duckdb.DuckDBPyConnection, metric: Metric, form: str, bounds: Bounds) -> None:
-    maturity = _MATURITY if form == "cohort" else _NO_MATURITY
+    maturity, conventions = (_MATURITY, _CONVENTIONS) if form == "cohort" else (_NO_MATURITY, _NO_CONVENTIONS)
     connection.execute(
         f"""
         INSERT INTO {FUNNEL} BY NAME
         WITH {relations(given_periods([bounds]), metric)},
         evidence AS NOT MATERIALIZED ({evidence_rows(metric)}),
         {maturity},
+        {conventions},
         names AS (
             SELECT source, pipeline_id, stage_id, arg_max(name, valid_from) AS name
             FROM core.stages WHERE valid_from < $ends_on GROUP BY source, pipeline_id, stage_id
         )
         SELECT
             k.period, $form AS form, s.source, s.pipeline_id, s.from_stage, s.to_stage, k.entity_type, k.entity_id,
-            k.num, k.den, k.value, m.maturity,
+            k.num, k.den, k.value,
+            CASE WHEN $form = 'cohort' THEN coalesce(c.touched, 0) END AS touched,
+            CASE WHEN $form = 'cohort' THEN coalesce(c.strict, 0) END AS strict,
+            m.maturity,
             coalesce(f.name, s.from_stage) AS from_name, coalesce(t.name, s.to_stage) AS to_name, k.as_of
         FROM {KPI} AS k
         JOIN steps AS s ON s.variant = k.variant AND s.pipeline = k.pipeline
         LEFT JOIN maturity AS m
             ON m.source = s.source AND m.pipeline_id = s.pipeline_id AND m.from_stage = s.from_stage
             AND m.entity_type = k.entity_type AND m.entity_id = k.entity_id
+        LEFT JOIN conventions AS c
+            ON c.source = s.source AND c.pipeline_id = s.pipeline_id AND c.from_stage = s.from_stage
+            AND c.to_stage = s.to_stage AND c.entity_type = k.entity_type AND c.entity_id = k.entity_id
         LEFT JOIN names AS f ON f.source = s.source AND f.pipeline_id = s.pipeline_id AND f.stage_id = s.from_stage
         LEFT JOIN names AS t ON t.source = s.source AND t.pipeline_id = s.pipeline_id AND t.stage_id = s.to_stage
         WHERE k.metric = $metric AND k.variant <> ''
@@ -158,4 +168,50 @@ _NO_MATURITY = """
 maturity AS (
     SELECT '' AS source, '' AS pipeline_id, '' AS from_stage, '' AS entity_type, '' AS entity_id,
         NULL::DOUBLE AS maturity
+)"""
+
+# For comparison with `passed` (metrics.md 4.4, 19): the deal stood in the stage itself; in every stage, in order.
+_CONVENTIONS = """
+stood AS (
+    SELECT c.source, c.pipeline_id, c.deal_id, p.stage_id, p.position,
+        CASE WHEN p.touched_at < c.as_of THEN p.touched_at END AS touched_at,
+        -- A payment is no stage: it comes when it comes.
+        p.kind <> 'paid' AND coalesce(p.touched_at >= c.as_of OR p.touched_at <= lag(p.touched_at) OVER deal, TRUE)
+            AND NOT (p.touched_at < c.as_of AND lag(p.touched_at) OVER deal IS NULL) AS is_break
+    FROM (SELECT DISTINCT source, pipeline_id, deal_id, as_of FROM cohort) AS c
+    JOIN calc.stage_passes AS p
+        ON p.source = c.source AND p.pipeline_id = c.pipeline_id AND p.deal_id = c.deal_id AND p.kind <> 'service'
+    WINDOW deal AS (PARTITION BY c.source, c.pipeline_id, c.deal_id ORDER BY p.position)
+),
+walked AS (
+    SELECT *, count_if(is_break) OVER (
+        PARTITION BY source, pipeline_id, deal_id ORDER BY position ROWS UNBOUNDED PRECEDING
+    ) AS breaks
+    FROM stood
+),
+conventions AS (
+    SELECT c.source, c.pipeline_id, c.from_stage, t.stage_id AS to_stage,
+        CASE WHEN grouping(c.person_id) = 0 THEN 'manager' WHEN grouping(c.team) = 0 THEN 'team' ELSE 'company' END
+            AS entity_type,
+        CASE WHEN grouping(c.person_id) = 0 THEN c.person_id WHEN grouping(c.team) = 0 THEN c.team ELSE 'company' END
+            AS entity_id,
+        count(*) AS touched,
+        count_if(f.touched_at IS NOT NULL AND t.breaks = f.breaks) AS strict
+    FROM cohort AS c
+    JOIN walked AS f
+        ON f.source = c.source AND f.pipeline_id = c.pipeline_id AND f.deal_id = c.deal_id AND f.stage_id = c.from_stage
+    JOIN walked AS t
+        ON t.source = c.source AND t.pipeline_id = c.pipeline_id AND t.deal_id = c.deal_id
+        AND t.position > f.position AND t.touched_at IS NOT NULL
+    GROUP BY GROUPING SETS (
+        (c.source, c.pipeline_id, c.from_stage, t.stage_id, c.person_id),
+        (c.source, c.pipeline_id, c.from_stage, t.stage_id, c.team),
+        (c.source, c.pipeline_id, c.from_stage, t.stage_id)
+    )
+)"""
+
+_NO_CONVENTIONS = """
+conventions AS (
+    SELECT '' AS source, '' AS pipeline_id, '' AS from_stage, '' AS to_stage, '' AS entity_type, '' AS entity_id,
+        0 AS touched, 0 AS strict
 )"""

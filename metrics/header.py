@@ -1,4 +1,4 @@
-"""The declaration in front of a metric's SQL: `-- key: value` lines, read and checked with file and line.
+"""The declaration in front of a metric's or a flag's SQL: `-- key: value` lines, checked with file and line.
 
 A comment line indented by three spaces or more continues the value above it. The header ends at the first line that is
 no comment; everything from there on is the body.
@@ -7,7 +7,7 @@ no comment; everything from there on is the body.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,45 +17,67 @@ from metrics.requirements import NAMES
 _FIELD = re.compile(r"-- ([A-Za-z_]+):(?: (.*))?")
 _CONTINUATION = re.compile(r"-- {3,}(\S.*)")
 
-EVIDENCE_CLASSES = ("hard", "logged", "declared", "input")
+AS_FACT = "as_fact"  # of a metric made of facts: that of each fact
+EVIDENCE_CLASSES = ("hard", "logged", "declared", "input", AS_FACT)
 ADDITIVITIES = ("additive", "ratio", "distinct", "distribution", "snapshot", "derived")
 ENTITIES = ("manager", "team", "company")
 FACETS = ("crm", "calls", "money")
-CREDITS = ("actor", "owner_at_event", "owner_at_entry", "owner_at_payment", "account_owner", "team_of_line", "none")
+CREDITS = (
+    "actor",
+    "owner_at_event",
+    "owner_at_entry",
+    "owner_at_payment",
+    "account_owner",
+    "team_of_line",
+    "none",
+    AS_FACT,
+)
 STAGE_KINDS = ("base", "qualified", "meeting", "offer", "invoice", "won", "lost", "service")
+COUNTS_UNTIL = ("period", "as_of")
+SPLITS = ("pipeline", "source")
 REQUIREMENTS = ("stages", *NAMES, *(f"stage:{kind}" for kind in STAGE_KINDS))
 
-REQUIRED = (
-    "key",
-    "label_ru",
-    "label_en",
-    "description_ru",
-    "description_en",
-    "unit",
-    "group",
-    "evidence_class",
-    "event_time",
-    "credit",
-    "additivity",
-    "entities",
-    "facets",
-    "counts_until",
-)
-OPTIONAL = ("number", "requires", "rules", "direction", "quantile", "formula")
+FACET_VALUES = (*FACETS, *(f"{facet}?" for facet in FACETS))
 
-# Keys whose value is one of a list, or several of it, comma-separated. An allowed facet may end in `?`.
-ONE_OF = {
-    "evidence_class": EVIDENCE_CLASSES,
-    "credit": CREDITS,
-    "additivity": ADDITIVITIES,
-    "counts_until": ("period", "as_of"),
-    "direction": ("up", "down"),
-}
-SOME_OF = {
-    "entities": ENTITIES,
-    "facets": (*FACETS, *(f"{facet}?" for facet in FACETS)),
-    "requires": REQUIREMENTS,
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What a kind of file declares: its keys, and the values a key may have (one of a list, or several, by commas)."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    one_of: Mapping[str, tuple[str, ...]]
+    some_of: Mapping[str, tuple[str, ...]]  # an allowed facet may end in `?`
+    key: re.Pattern[str]
+
+
+METRIC = Form(
+    required=(
+        "key",
+        "label_ru",
+        "label_en",
+        "description_ru",
+        "description_en",
+        "unit",
+        "group",
+        "evidence_class",
+        "event_time",
+        "credit",
+        "additivity",
+        "entities",
+    ),
+    optional=("number", "facets", "counts_until", "requires", "rules", "direction", "quantile", "formula", "of", "by"),
+    one_of={
+        "evidence_class": EVIDENCE_CLASSES,
+        "credit": CREDITS,
+        "additivity": ADDITIVITIES,
+        "counts_until": COUNTS_UNTIL,
+        "direction": ("up", "down"),
+        "of": ("plan",),
+    },
+    some_of={"entities": ENTITIES, "facets": FACET_VALUES, "requires": REQUIREMENTS, "by": SPLITS},
+    key=re.compile(r"[a-z][a-z0-9_]*"),
+)
 
 
 @dataclass(frozen=True)
@@ -85,8 +107,8 @@ class Header:
         return tuple(part.strip() for part in self.fields.get(key, "").split(",") if part.strip())
 
 
-def parse_header(path: Path, source: str) -> tuple[Header, list[Problem]]:
-    """Read a metric file. Reading goes on behind a problem, so that all of them are told at once."""
+def parse_header(path: Path, source: str, form: Form = METRIC) -> tuple[Header, list[Problem]]:
+    """Read a file's declaration. Reading goes on behind a problem, so that all of them are told at once."""
     fields: dict[str, str] = {}
     lines: dict[str, int] = {}
     problems: list[Problem] = []
@@ -106,26 +128,27 @@ def parse_header(path: Path, source: str) -> tuple[Header, list[Problem]]:
     while end < len(rows) and not rows[end].strip():
         end += 1
     header = Header(path, fields, lines, "\n".join(rows[end:]).strip(), end + 1)
-    return header, problems + list(_check(header))
+    return header, problems + list(_check(header, form))
 
 
-def _check(header: Header) -> Iterator[Problem]:
+def _check(header: Header, form: Form) -> Iterator[Problem]:
     for key, line in header.lines.items():
-        if key not in REQUIRED and key not in OPTIONAL:
+        if key not in form.required and key not in form.optional:
             yield Problem(header.path, line, say("неизвестный ключ {key}", "unknown key {key}", key=key))
-    for key in REQUIRED:
+    for key in form.required:
         if not header.fields.get(key):
             yield Problem(header.path, header.lines.get(key, 1), say("нет ключа {key}", "no key {key}", key=key))
-    for key, allowed in ONE_OF.items():
+    for key, allowed in form.one_of.items():
         if header.fields.get(key):
             yield from _check_values(header, key, (header.fields[key],), allowed)
-    for key, allowed in SOME_OF.items():
+    for key, allowed in form.some_of.items():
         yield from _check_values(header, key, header.listed(key), allowed)
-    if "key" in header.fields and not re.fullmatch(r"[a-z][a-z0-9_]*", header.fields["key"]):
+    if "key" in header.fields and not form.key.fullmatch(header.fields["key"]):
         what = say("ключ метрики — латиница, цифры и _", "a metric's key is made of a-z, 0-9 and _")
         yield Problem(header.path, header.lines["key"], what)
     yield from _check_numbers(header)
     yield from _check_formula(header)
+    yield from _check_basis(header)
     if not header.body:
         yield Problem(header.path, header.body_line, say("после заголовка нет запроса", "no query behind the header"))
 
@@ -138,16 +161,28 @@ def _check_values(header: Header, key: str, values: tuple[str, ...], allowed: tu
                 "{key}: {value!r} is none of {allowed}",
                 key=key,
                 value=value,
-                allowed=", ".join(allowed),
+                allowed=", ".join(each for each in allowed if each != AS_FACT),
             )
             yield Problem(header.path, header.lines[key], what)
 
 
 def _check_formula(header: Header) -> Iterator[Problem]:
-    """A derived metric, and no other, says what it makes of its factors."""
-    if (header.fields.get("additivity") == "derived") != ("formula" in header.fields):
+    """A derived metric, and no other, says what it makes of its factors, or that it is made of facts and plans."""
+    if (header.fields.get("additivity") == "derived") != bool(header.fields.keys() & {"formula", "of"}):
         what = say("formula нужна при additivity: derived", "a formula goes with additivity: derived")
         yield Problem(header.path, header.lines.get("formula", header.lines.get("additivity", 1)), what)
+
+
+def _check_basis(header: Header) -> Iterator[Problem]:
+    """What is counted from records says which ones and until when; what is made of facts has that from them."""
+    is_of_facts = "of" in header.fields
+    for key in ("facets", "counts_until"):
+        if not header.fields.get(key) and not is_of_facts:
+            yield Problem(header.path, header.lines.get(key, 1), say("нет ключа {key}", "no key {key}", key=key))
+    for key in ("evidence_class", "credit", "unit"):
+        if header.fields.get(key) == AS_FACT and not is_of_facts:
+            what = say("{key}: as_fact бывает только при of", "{key}: as_fact goes with `of` only", key=key)
+            yield Problem(header.path, header.lines[key], what)
 
 
 def _check_numbers(header: Header) -> Iterator[Problem]:

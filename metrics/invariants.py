@@ -12,6 +12,7 @@ from base.errors import InvariantError
 from base.text import say
 from metrics.catalogue import Catalogue
 from metrics.facts import aggregates
+from metrics.ledger import OUTCOMES
 from metrics.literals import literal
 from metrics.periods import Period
 from models import facts
@@ -23,9 +24,10 @@ def check_period(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, pe
     Raises:
         InvariantError: names the first broken rule, with metric, entity and both numbers.
     """
-    for table in (facts.KPI, facts.FUNNEL, facts.PLAN_FACT):
+    for table in (facts.KPI, facts.FUNNEL, facts.PLAN_FACT, facts.STAGE_LEDGER, facts.FLAGS):
         _check_unique(connection, table, period.name)
     _check_sums(connection, period.name)
+    _check_ledger(connection, period.name)
     _check_evidence(connection, catalogue, period.name)
 
 
@@ -61,35 +63,72 @@ def _check_sums(connection: duckdb.DuckDBPyConnection, period: str) -> None:
         raise _broken(period, "parts do not sum to the company", str(row))
 
 
+def _check_ledger(connection: duckdb.DuckDBPyConnection, period: str) -> None:
+    """Entries into a stage = advanced + lost + moved back + handed off + merged + deleted + still there."""
+    row = connection.execute(
+        f"""
+        SELECT source, pipeline_id, stage_name, entries, {", ".join(OUTCOMES)}
+        FROM facts.stage_ledger
+        WHERE period = $period AND entries <> {" + ".join(OUTCOMES)}
+        ORDER BY ALL LIMIT 1
+        """,
+        {"period": period},
+    ).fetchone()
+    if row:
+        source, pipeline, stage, entries, *outcomes = row
+        told = ", ".join(f"{name} {count}" for name, count in zip(OUTCOMES, outcomes, strict=True) if count)
+        place = f"{source}, {pipeline}, {stage}: {entries} <> {sum(outcomes)} ({told or 0})"
+        raise _broken(period, "the seven outcomes of a stage do not add up to its entries", place)
+
+
 def _check_evidence(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, period: str) -> None:
     """Every fact equals the aggregate of its evidence; a fact without evidence is zero."""
-    by_kind = {aggregates(metric): metric for metric in catalogue}
-    for (num, den, value), kind in by_kind.items():
-        keys = ", ".join(literal(metric.key) for metric in catalogue if aggregates(metric) == aggregates(kind))
-        row = connection.execute(
-            f"""
-            SELECT metric, variant, pipeline, entity_type, entity_id, k.num, e.num, k.den, e.den, k.value, e.value
+    # The view is all queries in one, and binding it costs more than a small company's evidence: once is enough.
+    num, den, value = (_by_metric(catalogue, part) for part in range(3))
+    row = connection.execute(
+        f"""
+        SELECT metric, variant, pipeline, entity_type, entity_id, k.num, e.num, k.den, e.den, k.value, e.value
+        FROM (
+            SELECT metric, variant, pipeline, entity_type, entity_id, {num} AS num, {den} AS den, {value} AS value
             FROM (
-                SELECT metric, variant, pipeline, entity_type, entity_id, {num} AS num, {den} AS den, {value} AS value
+                SELECT *,
+                    CASE WHEN metric IN ({_keys(catalogue, "distribution")}) THEN num END AS spread,
+                    CASE WHEN metric IN ({_keys(catalogue, "distinct")}) THEN key END AS told_apart
                 FROM facts.kpi_evidence
-                WHERE period = $period AND metric IN ({keys}) AND excluded_by IS NULL
-                GROUP BY metric, variant, pipeline, entity_type, entity_id
-            ) AS e
-            FULL JOIN (SELECT * FROM facts.kpi WHERE period = $period AND metric IN ({keys})) AS k
-                USING (metric, variant, pipeline, entity_type, entity_id)
-            WHERE metric IN (SELECT metric FROM facts.kpi WHERE period = $period)
-                AND (
-                    k.metric IS NULL
-                    OR coalesce(k.num, 0) <> coalesce(e.num, 0)
-                    OR coalesce(k.den, 0) <> coalesce(e.den, 0)
-                    OR coalesce(k.value, 0) <> coalesce(e.value, 0)
-                )
-            LIMIT 1
-            """,
-            {"period": period},
-        ).fetchone()
-        if row:
-            raise _broken(period, "fact differs from its evidence", str(row))
+                WHERE period = $period AND excluded_by IS NULL
+            )
+            GROUP BY metric, variant, pipeline, entity_type, entity_id
+        ) AS e
+        FULL JOIN (SELECT * FROM facts.kpi WHERE period = $period AND metric IN ({_keys(catalogue)})) AS k
+            USING (metric, variant, pipeline, entity_type, entity_id)
+        WHERE metric IN (SELECT metric FROM facts.kpi WHERE period = $period)
+            AND (
+                k.metric IS NULL
+                OR coalesce(k.num, 0) <> coalesce(e.num, 0)
+                OR coalesce(k.den, 0) <> coalesce(e.den, 0)
+                OR coalesce(k.value, 0) <> coalesce(e.value, 0)
+            )
+        LIMIT 1
+        """,
+        {"period": period},
+    ).fetchone()
+    if row:
+        raise _broken(period, "fact differs from its evidence", str(row))
+
+
+def _by_metric(catalogue: Catalogue, part: int) -> str:
+    """One of num, den, value as each metric takes it, of the costly aggregates only those of its own kind."""
+    metrics_by_sql: dict[str, list[str]] = {}
+    for metric in catalogue.counted:
+        sql = aggregates(metric, num="spread", key="told_apart")[part]
+        metrics_by_sql.setdefault(sql, []).append(literal(metric.key))
+    cases = (f"WHEN metric IN ({', '.join(keys)}) THEN {sql}" for sql, keys in metrics_by_sql.items())
+    return f"CASE {' '.join(cases)} END"
+
+
+def _keys(catalogue: Catalogue, additivity: str = "") -> str:
+    keys = [literal(metric.key) for metric in catalogue.counted if additivity in ("", metric.additivity)]
+    return ", ".join(keys) or "NULL"
 
 
 def _broken(period: str, rule: str, row: str) -> InvariantError:

@@ -16,7 +16,7 @@ from metrics.availability import find_availability
 from metrics.catalogue import Catalogue
 from metrics.facts import KPI, stage_facts
 from metrics.periods import Period
-from metrics.plan import PLAN_FACT, stage_plan
+from metrics.plan import FORECAST, PLAN_FACT, stage_plan
 from metrics.settings import Company
 from metrics.versions import input_version
 
@@ -98,7 +98,7 @@ def compute_kpi(
     """
     availability = find_availability(connection, company, catalogue, period, as_of)
     stage_facts(connection, company, catalogue, availability, input_version(connection))
-    stage_plan(connection, catalogue, availability, period)
+    stage_plan(connection, company, catalogue, availability, period)
     query = _kpi_query(KPI, PLAN_FACT)
     found = fetch_rows(connection, KpiRow, query, _selection(period.name, metric, by, variants))
     return _in_order(found, catalogue), dict(availability.absent)
@@ -155,11 +155,14 @@ def fetch_rows(
 
 def _kpi_query(kpi: str, plan_fact: str) -> str:
     return f"""
-        SELECT k.*, p.plan, p.attainment, p.forecast
+        SELECT k.*, p.plan, p.attainment, coalesce(p.forecast, f.value) AS forecast
         FROM {kpi} AS k
         LEFT JOIN {plan_fact} AS p
             ON p.period = k.period AND p.metric = k.metric AND p.entity_type = k.entity_type
             AND p.entity_id = k.entity_id AND k.variant = '' AND k.pipeline = ''
+        LEFT JOIN {kpi} AS f
+            ON f.period = k.period AND f.metric = '{FORECAST}' AND f.variant = 'metric=' || k.metric
+            AND f.entity_type = k.entity_type AND f.entity_id = k.entity_id AND k.variant = '' AND k.pipeline = ''
         WHERE k.period = $period
             AND ($metric IS NULL OR k.metric = $metric)
             AND ($entity_type IS NULL OR k.entity_type = $entity_type)

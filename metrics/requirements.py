@@ -32,6 +32,10 @@ _REQUIREMENTS: dict[str, tuple[str, Text]] = {
             days=HISTORY_DAYS,
         ),
     ),
+    "plans": (
+        "SELECT count(*) > 0 FROM core.plans WHERE period = $period",
+        say("нет планов на период: inputs/plans.csv", "no plans of the period: inputs/plans.csv"),
+    ),
     "milestones": (
         "SELECT count(*) > 0 FROM core.milestones",
         say("нет вех: inputs/milestones.csv", "no milestones: inputs/milestones.csv"),
@@ -41,6 +45,21 @@ _REQUIREMENTS: dict[str, tuple[str, Text]] = {
         say(
             "нет вероятностей оплаты: ни 30 закрытых сделок за год, ни inputs/probabilities.csv",
             "no odds of payment: neither 30 deals closed in a year nor inputs/probabilities.csv",
+        ),
+    ),
+    "earlier_plans": (
+        "SELECT count(*) > 0 FROM core.plans WHERE metric IN ('revenue_cash', 'deals_paid') "
+        "AND period = strftime($starts_on - INTERVAL 1 MONTH, '%Y-%m')",
+        say(
+            "нет плана выручки или оплаченных сделок на прошлый месяц: inputs/plans.csv",
+            "no plan of revenue or paid deals for the month before: inputs/plans.csv",
+        ),
+    ),
+    "close_dates": (
+        "SELECT count(*) > 0 FROM core.deal_events WHERE event_type = 'close_date'",
+        say(
+            "источники не сообщают о переносах плановой даты закрытия",
+            "no source reports changes of the planned close date",
         ),
     ),
     "sales_documents": (
@@ -63,7 +82,7 @@ def read_requirements(connection: duckdb.DuckDBPyConnection, period: Period) -> 
     """Whether each requirement is met in a period."""
     questions = ", ".join(f"({question})" for question, _ in _REQUIREMENTS.values())
     row = connection.execute(
-        f"SELECT {questions}", {"starts_on": period.starts_on, "ends_on": period.ends_on}
+        f"SELECT {questions}", {"period": period.name, "starts_on": period.starts_on, "ends_on": period.ends_on}
     ).fetchone()
     assert row is not None
     return dict(zip(_REQUIREMENTS, map(bool, row), strict=True))

@@ -25,6 +25,16 @@ class Rules:
     grace_days: int = 5
     dormant_days: int = 180
     clawback_days: int = 30
+    # 4.7, the integrity flags
+    bulk_move_deals: int = 10  # I-08: so many deals moved by one user within quick_move_seconds
+    quick_moves: int = 3  # I-08: so many stages of one deal within quick_move_seconds
+    quick_move_seconds: int = 60
+    close_date_moves: int = 3  # I-11: moves of the planned close date to a later day
+    short_call_count: int = 10  # I-12: calls of a day with talk within short_call_band_seconds of the threshold
+    short_call_band_seconds: int = 3
+    redial_count: int = 5  # I-13: more attempts than this to one number in a day
+    shifted_wins_share: float = 0.3  # I-14: share of a month's paid deals paid in its first shifted_wins_days
+    shifted_wins_days: int = 3
 
 
 @dataclass(frozen=True, kw_only=True)

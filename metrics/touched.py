@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
-from metrics.availability import find_availability
+from metrics.availability import find_availability, find_bounds
 from metrics.catalogue import Catalogue
+from metrics.compute import both
+from metrics.flags.catalogue import Flag, load_flags
 from metrics.periods import Period, month_of, parse_period
 from metrics.settings import Company
 from metrics.versions import core_version, input_version
@@ -25,7 +29,9 @@ _RECORDS = (
 )
 
 
-def periods_touched(connection: duckdb.DuckDBPyConnection, company: Company, catalogue: Catalogue) -> list[Period]:
+def periods_touched(
+    connection: duckdb.DuckDBPyConnection, company: Company, catalogue: Catalogue, flags: Sequence[Flag] | None = None
+) -> list[Period]:
     """The open periods whose stored facts may differ from what would be computed now, in order.
 
     Every month with records counts, and every other period that was once computed. A later record can change an
@@ -40,12 +46,13 @@ def periods_touched(connection: duckdb.DuckDBPyConnection, company: Company, cat
     }
     known = {period for name in stored for period in parse_period(name)} | _months_with_records(connection)
     present = [input_version(connection), core_version(connection)]
+    flags = load_flags() if flags is None else flags
     touched = []
     for period in sorted(known):
         state, versions = stored.get(period.name, ("", []))
         if state == "closed":
             continue
-        if versions != present or not _is_current(connection, company, catalogue, period):
+        if versions != present or not _is_current(connection, company, catalogue, flags, period):
             touched.append(period)
     return touched
 
@@ -58,9 +65,18 @@ def _months_with_records(connection: duckdb.DuckDBPyConnection) -> set[Period]:
     return {month_of(day) for (day,) in connection.execute(queries).fetchall()}
 
 
-def _is_current(connection: duckdb.DuckDBPyConnection, company: Company, catalogue: Catalogue, period: Period) -> bool:
-    """Rules and completeness are those the stored facts were computed with."""
-    availability = find_availability(connection, company, catalogue, period)
+def _is_current(
+    connection: duckdb.DuckDBPyConnection, company: Company, catalogue: Catalogue, flags: Sequence[Flag], period: Period
+) -> bool:
+    """Rules and completeness are those the stored facts and flags were computed with."""
+    looked = find_bounds(connection, company, flags, period)
+    availability = both(find_availability(connection, company, catalogue, period), looked)
+    stored_flags = connection.execute(
+        "SELECT flag, rule_version, absent IS NULL FROM meta.period_flags WHERE period = $period",
+        {"period": period.name},
+    ).fetchall()
+    if set(stored_flags) != {(flag.key, flag.rule_version(company), flag.key not in looked.absent) for flag in flags}:
+        return False
     stored_bounds = connection.execute(
         "SELECT basis, as_of, covered FROM calc.periods WHERE period = $period", {"period": period.name}
     ).fetchall()
@@ -75,7 +91,8 @@ def _is_current(connection: duckdb.DuckDBPyConnection, company: Company, catalog
     ).fetchall()
     if {str(metric) for (metric,) in absent} != set(availability.absent):
         return False
-    expected = {
-        metric.key: metric.rule_version(company) for metric in catalogue if metric.key not in availability.absent
-    }
-    return {str(metric): str(version) for metric, version in rules} == expected
+    present = {metric.key: metric for metric in catalogue if metric.key not in availability.absent}
+    stored = {str(metric): str(version) for metric, version in rules}
+    # What is made of plans may have no row at all; what is counted has at least the company's.
+    expected = {key: metric.rule_version(company) for key, metric in present.items() if key in stored or not metric.of}
+    return stored == expected

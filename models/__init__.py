@@ -1,6 +1,20 @@
 """Every relation of the warehouse, one module a subject. Importing this declares them all."""
 
-from models import calc, calls, customers, deals, facts, landing, money, operations, people, revision
+from models import (
+    calc,
+    calls,
+    customers,
+    deals,
+    facts,
+    fields,
+    invoices,
+    landing,
+    leads,
+    money,
+    operations,
+    people,
+    revision,
+)
 from models.columns import RAW, WAREHOUSE
 
 __all__ = [
@@ -11,7 +25,10 @@ __all__ = [
     "customers",
     "deals",
     "facts",
+    "fields",
+    "invoices",
     "landing",
+    "leads",
     "money",
     "operations",
     "people",

@@ -282,6 +282,31 @@ PAID_DEALS = relation(
     text("credit_precision", _PRECISION),
 )
 
+SPLIT_SHARES = relation(
+    "calc.split_shares",
+    "A share of a split credit (splits.csv). Where a deal is divided, person_id of calc relations is its credit_id.",
+    text("credit_id", "The split, from one change of shares or teams to the next.", key=True),
+    text("person_id", "Person.", key=True),
+    text("source", "Deal's source."),
+    text("deal_id", "Deal."),
+    utc("valid_from", "From, inclusive, UTC; until the deal's next split or change."),
+    text("team", "That person's team from then on; NULL = unassigned."),
+    number("share", "Share; the shares of a split sum to 1."),
+    integer("place", "Order within the split, the largest share first, from 1."),
+    texts("billionths", "All shares of the split in that order, in whole billionths."),
+)
+
+ORDER_DEALS = relation(
+    "calc.order_deals",
+    "The deal of an order or invoice of accounting: as accounting was told, by a shared id, or by a printed number.",
+    text("source", "Document's source.", key=True),
+    text("order_id", "Order or invoice.", key=True),
+    text("deal_source", "Deal's source.", key=True),
+    text("deal_id", "Deal.", key=True),
+    text("number_key", "Its printed number as it is compared."),
+    day("issued_on", "Its date."),
+)
+
 PERIODS = relation(
     "calc.periods",
     "A computed period as the metrics of one basis see it; what facts.kpi_evidence is cut by.",

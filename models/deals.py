@@ -21,6 +21,7 @@ DEALS = core(
     utc("closed_at", "Closing time as the source states it, UTC."),
     text("loss_reason", "Loss reason's name."),
     text("lead_source", "Where the lead came from, as the source names it."),
+    text("lead_id", "Lead of core.leads it was converted from; NULL = none, or the source has no leads apart."),
     text("invoice_number", "Invoice number from the field named in the configuration."),
     text("contract_number", "Contract number from the field named in the configuration."),
     text("order_id", "Internal id of the order or invoice in accounting, from the field named in the configuration."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.columns import day, exact, flag, money, number, relation, text, utc
+from models.columns import day, exact, flag, integer, money, number, relation, text, utc
 
 KPI = relation(
     "facts.kpi",
@@ -56,6 +56,8 @@ FUNNEL = relation(
     exact("num", "Deals that passed to_stage."),
     exact("den", "Deals that passed from_stage."),
     number("value", "num / den; the period form may exceed 1."),
+    exact("touched", "Cohort form: deals of it that stood in to_stage itself; a skipped stage is passed, not touched."),
+    exact("strict", "Cohort form: deals of it that stood in every stage from from_stage to to_stage, in order."),
     number("maturity", "Cohort form: share of the cohort with a terminal outcome; under 0.8 is immature."),
     text("from_name", "Stage's name."),
     text("to_name", "Stage's name."),
@@ -76,6 +78,25 @@ PLAN_FACT = relation(
     utc("as_of", "Until when records were counted, UTC, exclusive."),
 )
 
+STAGE_LEDGER = relation(
+    "facts.stage_ledger",
+    "Entries into a stage in a period and what became of them; the seven outcomes add up to the entries.",
+    text("period", "Period.", key=True),
+    text("source", "Deals' source.", key=True),
+    text("pipeline_id", "Pipeline.", key=True),
+    text("stage_id", "Stage.", key=True),
+    text("stage_name", "Stage's name."),
+    integer("entries", "Entries into the stage in the period, repeated ones too."),
+    integer("advanced", "Left for a later stage."),
+    integer("lost", "Left for lost."),
+    integer("moved_back", "Left for an earlier stage."),
+    integer("handed_off", "Left for another pipeline."),
+    integer("merged", "Merged into another deal."),
+    integer("deleted", "Deleted."),
+    integer("still_there", "Still there when records end."),
+    utc("as_of", "Until when records were counted, UTC, exclusive."),
+)
+
 FLAGS = relation(
     "facts.flags",
     "An integrity flag. A flag never changes a fact by itself.",
@@ -87,6 +108,8 @@ FLAGS = relation(
     text("person_id", "Person it concerns."),
     utc("occurred_at", "When, UTC."),
     text("detail", "What was found, in words."),
+    text("deal_source", "Source of the deal to open, where there is one."),
+    text("deal_id", "That deal."),
 )
 
 PAYOUTS = relation(

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from models.columns import core, day, flag, money, text
+from models.columns import Column, core, day, flag, integer, money, text
+
+
+def _taken_back() -> tuple[Column, Column]:
+    """The two columns by which a document is marked taken back (unposted, marked for deletion, gone) until a later
+    version of it stands again."""
+    return (
+        flag("is_deleted", "Accounting took it back: unposted, marked for deletion or gone."),
+        integer("deletion_version", "Version at which is_deleted was last decided: microseconds since 1970, UTC."),
+    )
+
 
 PAYMENTS = core(
     "core.payments",
@@ -27,8 +37,9 @@ PAYMENTS = core(
     text("deal_source", "Deal's source, of the only allocation."),
     text("deal_id", "Deal, of the only allocation; NULL = none or several."),
     text("match_rule", "Rule of the only allocation."),
-    flag("is_deleted", "Accounting took it back."),
+    *_taken_back(),
     text("file", "File it was read from."),
+    text("channel", "Through what it came: statement, odata, commerceml, sheet."),
 )
 
 PAYMENT_ALLOCATIONS = core(
@@ -43,6 +54,14 @@ PAYMENT_ALLOCATIONS = core(
     text("refund_of_source", "Source of the payment this refund returns."),
 )
 
+PAYMENT_PARTS = core(
+    "core.payment_parts",
+    "A payment's part on an order or invoice, as accounting itself divided it.",
+    text("payment_id", "Payment.", key=True),
+    text("order_id", "Internal id of the order or invoice in accounting.", key=True),
+    money("amount", "Part of the payment, in the payment's currency; negative when the money left."),
+)
+
 ORDERS = core(
     "core.orders",
     "An order or invoice in accounting.",
@@ -52,9 +71,12 @@ ORDERS = core(
     money("amount", "Amount in currency."),
     text("currency", "ISO 4217 code."),
     text("customer_tax_id", "Customer's taxpayer id."),
+    text("customer_name", "Customer's name."),
+    text("based_on_order_id", "Order this invoice was made from: what is due for both is due once."),
+    text("channel", "Through what it came: odata, commerceml, sheet."),
     text("deal_source", "Deal's source."),
     text("deal_id", "Deal."),
-    flag("is_deleted", "Accounting took it back."),
+    *_taken_back(),
 )
 
 SALES_DOCUMENTS = core(
@@ -65,9 +87,13 @@ SALES_DOCUMENTS = core(
     day("issued_on", "Date."),
     money("amount", "Amount in currency; a return is negative."),
     text("currency", "ISO 4217 code."),
+    text("order_id", "Internal id of the order or invoice it was made from."),
+    text("customer_tax_id", "Customer's taxpayer id."),
+    text("customer_name", "Customer's name."),
+    text("channel", "Through what it came: odata, commerceml, sheet."),
     text("deal_source", "Deal's source."),
     text("deal_id", "Deal."),
-    flag("is_deleted", "Accounting took it back."),
+    *_taken_back(),
 )
 
 COSTS = core(

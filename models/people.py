@@ -14,6 +14,7 @@ USERS = core(
     text("phone", "Own number in E.164, where the source has it."),
     flag("is_active", "Still there."),
     flag("is_admin", "Sees everything at the source."),
+    text("department", "Department's name at the source; the first one of several."),
 )
 
 PIPELINES = core(
@@ -89,6 +90,7 @@ PLANS = relation(
     text("entity_id", "Person's id, team's name, or company.", key=True),
     text("metric", "Metric's key.", key=True),
     number("value", "Planned value; a ratio as a fraction."),
+    text("prorate", "true = a newcomer's plan is taken for the working days they were there."),
 )
 
 CALENDAR = relation(

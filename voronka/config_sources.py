@@ -75,7 +75,11 @@ class SourceReader:
         start = self._start(found, place)
         if any(field.required and field.name not in found for field in msgspec.structs.fields(settings_class)):
             return None
-        return Source(name=name, type=found["type"], settings=settings_class(**found), start=start)
+        settings = settings_class(**found)
+        if is_enabled:
+            for key, what in settings.problems():
+                self.values.problem((*place, *key.split(".")), what)
+        return Source(name=name, type=found["type"], settings=settings, start=start)
 
     def _settings_class(self, place: Place, table: dict[str, Any]) -> type[Settings] | None:
         known = tuple(registry.MODULES)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from base.errors import WarehouseError
+from base.errors import UsageError, WarehouseError
 from base.text import say
 from voronka.app import App
 
@@ -60,6 +60,23 @@ def read_teams(connection: duckdb.DuckDBPyConnection, period: Period) -> dict[st
         [period.ends_on],
     ).fetchall()
     return {str(person): str(team) for person, team in rows}
+
+
+def find_pipeline(connection: duckdb.DuckDBPyConnection, asked: str) -> str:
+    """A pipeline's id, given its id or its name.
+
+    Raises:
+        UsageError: there is none; the known ones are named.
+    """
+    names = read_pipelines(connection)
+    found = [pipeline for (_, pipeline), name in names.items() if asked in (pipeline, name)]
+    if not found:
+        known = ", ".join(f"{pipeline} ({name})" for (_, pipeline), name in names.items())
+        raise UsageError(
+            say("Нет воронки «{asked}».", "No pipeline {asked!r}.", asked=asked),
+            remedy=say("Есть: {known}.", "There are: {known}.", known=known or "—"),
+        )
+    return found[0]
 
 
 def read_pipelines(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:

@@ -43,6 +43,7 @@ class Place:
 
     home: Path
     config_path: Path
+    timezone: str = "UTC"  # the company's, of the schedules
     port: int = 4200
     # The checkout, with prefect.yaml and flows/.
     checkout: Path = CHECKOUT
@@ -72,6 +73,7 @@ class Place:
             # Every 10 s by default, made for a distant server: a run asked for by hand should start at once.
             "PREFECT_WORKER_QUERY_SECONDS": "2",
             "VORONKA_CONFIG": str(self.config_path),
+            "VORONKA_TIMEZONE": self.timezone,
         }
 
 

@@ -54,5 +54,28 @@ class Age(click.ParamType[timedelta]):
         return timedelta(**{UNITS[match[2]]: int(match[1])})
 
 
+class Share(click.ParamType[float]):
+    """A share above 0: `25%`, `2,5 %`, or a fraction `0.25`."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d{1,9}(?:[.,]\d{1,9})?)\s*(%?)", value)
+        share = float(match[1].replace(",", ".")) / (100 if match[2] else 1) if match else 0.0
+        # 25 without a percent sign is more likely a slip than twenty-five payments a meeting.
+        if not 0 < share <= 1:
+            raise UsageError(
+                say(
+                    "«{value}» — не доля; пишите 25% или 0.25.",
+                    "{value!r} is no share; write 25% or 0.25.",
+                    value=value,
+                )
+            )
+        return share
+
+
 DAY = Day()
 AGE = Age()
+SHARE = Share()

@@ -130,7 +130,7 @@ _CARRY_OVER = (
     MERGE INTO meta.coverage AS t USING (
         SELECT * FROM landing.raw.coverage WHERE source = $source AND stream = $stream
     ) AS s ON t.source = s.source AND t.stream = s.stream
-    WHEN MATCHED AND t.complete_until IS DISTINCT FROM s.complete_until
+    WHEN MATCHED AND (t.complete_until, t.facet) IS DISTINCT FROM (s.complete_until, s.facet)
         THEN UPDATE SET complete_until = s.complete_until, facet = s.facet
     WHEN NOT MATCHED THEN INSERT BY NAME *
     """,

@@ -1,14 +1,14 @@
 """Conform: map what was landed since the stream's watermark, and merge it into the core.
 
 Idempotent, in landing order, and a slice at a time. A slice's core rows, rejects and watermark commit together in the
-warehouse file, with the last one the copies of landing's bookkeeping; the caller holds the transaction.
+warehouse file, and with the last slice the copies of landing's bookkeeping.
 """
 
 from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -27,6 +27,7 @@ from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, 
 from models.arrow import find_relation
 from warehouse import bookkeeping
 from warehouse.compare import write_load_changes
+from warehouse.database import Warehouse
 from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.merge import Merger
 from warehouse.staging import ORDINAL, Staging
@@ -34,10 +35,13 @@ from warehouse.staging import ORDINAL, Staging
 # Mapped at a time: their payloads are in memory.
 CHUNK_RECORDS = 5_120
 # Merged and committed at a time: their rows are. Each MERGE reads the keys of the whole relation, so it should be
-# worth it; and a slice of new records fills whole row groups.
-SLICE_CHUNKS = 2 * WAREHOUSE_ROW_GROUP // CHUNK_RECORDS
+# worth it; and a slice of new records fills a row group.
+SLICE_CHUNKS = WAREHOUSE_ROW_GROUP // CHUNK_RECORDS
 # Settings that only say how to reach a source; a change of any other one changes what its records mean.
-_TRANSPORT_SETTINGS = frozenset({"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path"})
+_TRANSPORT_SETTINGS = frozenset(
+    {"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path"}
+    | {"odata_url", "user", "window_days"}
+)
 
 
 @dataclass
@@ -51,13 +55,15 @@ class ConformReport:
     # False: more records wait for the next transaction.
     is_whole: bool = True
 
-    def add(self, later: ConformReport) -> None:
-        """Tell of a later slice too."""
-        self.read += later.read
-        self.written += later.written
-        self.rejected += later.rejected
-        self.rejects += later.rejects
-        self.is_whole = later.is_whole
+    def with_(self, later: ConformReport) -> ConformReport:
+        """What both slices did."""
+        return ConformReport(
+            read=self.read + later.read,
+            written=self.written + later.written,
+            rejected=self.rejected + later.rejected,
+            rejects=self.rejects + later.rejects,
+            is_whole=later.is_whole,
+        )
 
 
 class Conformer:
@@ -65,25 +71,47 @@ class Conformer:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        warehouse: Warehouse,
         clock: Clock,
         language: Language = "ru",
         *,
         chunk_records: int = CHUNK_RECORDS,
         slice_chunks: int = SLICE_CHUNKS,
     ) -> None:
-        self._connection = connection
+        self._warehouse = warehouse
+        self._connection = warehouse.connection
         self._clock = clock
         self._language: Language = language
         self._chunk_records = chunk_records
         self._slice_chunks = slice_chunks
 
-    def conform(self, stream: Stream[Any], context: MapContext) -> ConformReport:
-        """Bring a stream's core rows nearer to its last raw record, by one slice.
-
-        Call inside a transaction of the warehouse, and again in the next one until the report `is_whole`: memory does
-        not grow with the log, and a kill loses one slice. Only the last slice says how complete the stream is.
+    def conform(
+        self,
+        stream: Stream[Any],
+        context: MapContext,
+        at_end: Callable[[ConformReport], None] = lambda report: None,
+    ) -> ConformReport:
+        """Bring a stream's core rows up to its last raw record: a transaction a slice, so that memory does not grow
+        with the log and a kill loses one slice. `at_end` may write too, in the last transaction.
         """
+        report = ConformReport(is_whole=False)
+        while not report.is_whole:
+            try:
+                with self._warehouse.transaction():
+                    done = self.conform_slice(stream, context)
+                    if done.is_whole:
+                        at_end(report.with_(done))
+            except duckdb.OutOfMemoryException:
+                # Rarely are a stream's records so large; then the same slice again, with room.
+                if not self._warehouse.raise_memory_limit():
+                    raise
+                continue
+            report = report.with_(done)
+            reached("conform.after_commit")
+        return report
+
+    def conform_slice(self, stream: Stream[Any], context: MapContext) -> ConformReport:
+        """One slice of it, in the caller's transaction. Only the last one says how complete the stream is."""
         connection, source = self._connection, context.source
         version = mapping_version(context, self._landed_dictionaries(stream, source))
         mark = bookkeeping.read_watermark(connection, source, stream.name)

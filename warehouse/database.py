@@ -29,6 +29,7 @@ class Files:
     warehouse: Path
     raw: Path
     memory_limit: str = "1GB"
+    memory_ceiling: str = "1GB"  # for the rare step that can't do with less
     threads: int = 0  # 0 = as many as the machine has, at most 4
 
     @property
@@ -49,6 +50,17 @@ class Warehouse:
         """Commit what the block did, or nothing of it."""
         with transaction(self.connection):
             yield
+
+    def raise_memory_limit(self) -> bool:
+        """Let the engine use `memory_ceiling` from now on; False if it already does."""
+        before = self._memory_limit()
+        self.connection.execute(f"SET memory_limit = '{self.files.memory_ceiling}'")
+        return self._memory_limit() != before
+
+    def _memory_limit(self) -> str:
+        row = self.connection.execute("SELECT current_setting('memory_limit')").fetchone()
+        assert row is not None
+        return str(row[0])
 
     def close(self) -> None:
         self.connection.close()

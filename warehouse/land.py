@@ -154,8 +154,12 @@ class Landing:
         requests: int,
         error: str | None = None,
         complete_until: datetime | None = None,
+        is_idle: bool | None = None,
     ) -> None:
-        """Close a stream's run; `complete_until` moves the date until which its data is complete."""
+        """Close a stream's run; `complete_until` moves the date until which its data is complete.
+
+        `is_idle`: the stream has nothing to be complete in; it leaves its facet until it has. None: as it was.
+        """
         with transaction(self._connection):
             self._connection.execute(
                 "UPDATE landing.raw.runs SET finished_at = ?, status = ?, error = ?, requests = ?"
@@ -172,6 +176,11 @@ class Landing:
             )
             if complete_until is not None:
                 self._move_coverage(run, complete_until)
+            if is_idle is not None:
+                self._connection.execute(
+                    "UPDATE landing.raw.coverage SET facet = $1 WHERE source = $2 AND stream = $3 AND facet <> $1",
+                    ["" if is_idle else run.facet, run.source, run.stream],
+                )
             reached("land.before_finish")
 
     def forget_healed_files(self, run: StreamRun, since: datetime) -> None:

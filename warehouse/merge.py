@@ -11,6 +11,7 @@ from datetime import datetime
 import duckdb
 import sqlalchemy as sa
 
+from models import fields
 from models.arrow import key_columns
 from warehouse.staging import ORDINAL, Staged
 
@@ -29,6 +30,12 @@ class Merger:
 
     def merge(self, staged: Staged) -> int:
         """Gives the number of core rows written."""
+        written = self._merge_staged(staged)
+        if staged.into.relation in ("core.deal_invoices", "core.invoices"):
+            written += self._link_invoices(staged.into.relation)
+        return written
+
+    def _merge_staged(self, staged: Staged) -> int:
         if staged.into.relation == "core.contact_phones":
             return self._merge_phones(staged)
         if staged.into.owned_by:
@@ -67,11 +74,14 @@ class Merger:
         removed = ", is_removed = FALSE" if "is_removed" in table.columns and "is_removed" not in columns else ""
         inserted = [*columns, *local]
         flags = [name for name in ("is_deleted", "is_removed") if name in table.columns and name not in columns]
+        # A new version that says nothing new leaves the row as old as it was.
+        lifted = "".join(f" OR t.{flag}" for flag in flags)
         return self._run(
             f"MERGE INTO {table.fullname} AS t USING ({latest}) AS s"
             f" ON t.source = $source AND {_equal('t', 's', key)}"
             f" WHEN MATCHED AND (t.version IS NULL OR s.version > t.version OR (s.version = t.version AND {same}))"
-            f" THEN UPDATE SET {_assign([*values, *local])}, version = s.version, loaded_at = $now{alive}{removed}"
+            f" THEN UPDATE SET {_assign([*values, *local])}, version = s.version,"
+            f" loaded_at = CASE WHEN {same}{lifted} THEN $now ELSE t.loaded_at END{alive}{removed}"
             f" WHEN NOT MATCHED THEN INSERT (source, {_list('', [*inserted, *flags])}, version, loaded_at)"
             f" VALUES ($source, {_list('s', inserted)}{''.join(', FALSE' for _ in flags)}, s.version, $now)"
         )
@@ -95,18 +105,23 @@ class Merger:
         assert staged.owners is not None
         key = _own_key(table)
         owners = f"{staged.owners.removeprefix('temp.')}_newest"
-        stale = self._stale_owner_condition(table, owner)
+        stale = self._stale_owner_condition(table, owner, staged.owners)
         newest = self._latest(staged.owners, owner, owner, keep_ordinal=True)
         self._connection.execute(
             f"CREATE TEMP TABLE {owners} AS SELECT * FROM ({newest}) AS s WHERE NOT ({stale})", self._named(stale)
         )
-        # Only the rows of the record that had the last word on its owner.
-        rows = self._latest(staged.rows, [*key, ORDINAL], staged.into.columns, keep_ordinal=True)
-        latest = (
-            f"SELECT r.* FROM ({rows}) AS r"
-            f" JOIN temp.{owners} AS o ON {_equal('r', 'o', owner)} AND r.{ORDINAL} = o.{ORDINAL}"
-        )
+        latest = self._latest(staged.rows, [*key, ORDINAL], staged.into.columns, keep_ordinal=True)
+        if self._count(staged.owners) != self._count(f"temp.{owners}"):
+            # Only the rows of the record that had the last word on its owner.
+            latest = (
+                f"SELECT r.* FROM ({latest}) AS r"
+                f" JOIN temp.{owners} AS o ON {_equal('r', 'o', owner)} AND r.{ORDINAL} = o.{ORDINAL}"
+            )
         values = [name for name in staged.into.columns if name not in key]
+        if set(owner) <= set(key) and not self._has_rows_of(table, owner, owners):
+            written = self._insert_children(table, [*key, *values], latest)
+            self._connection.execute(f"DROP TABLE temp.{owners}")
+            return written
         gone = f"NOT EXISTS (SELECT 1 FROM ({latest}) AS n WHERE {_equal('t', 'n', key)})"
         where = f"WHERE t.source = $source AND {_equal('t', 'o', owner)} AND {gone}"
         if "is_removed" in table.columns:
@@ -120,6 +135,22 @@ class Merger:
         written += self._run(self._child_merge(table, key, values, latest))
         self._connection.execute(f"DROP TABLE temp.{owners}")
         return written
+
+    def _has_rows_of(self, table: sa.Table, owner: Sequence[str], owners: str) -> bool:
+        row = self._connection.execute(
+            f"SELECT EXISTS (SELECT 1 FROM {table.fullname} AS t SEMI JOIN temp.{owners} AS o"
+            f" ON t.source = $source AND {_equal('t', 'o', owner)})",
+            {"source": self._source},
+        ).fetchone()
+        return row is not None and bool(row[0])
+
+    def _insert_children(self, table: sa.Table, columns: Sequence[str], latest: str) -> int:
+        """Lists of owners that have none yet, as in a first load: nothing to compare with, half the work."""
+        flags = ["is_removed"] if "is_removed" in table.columns else []
+        return self._run(
+            f"INSERT INTO {table.fullname} (source, {_list('', [*columns, *flags])}, version, loaded_at)"
+            f" SELECT $source, {_list('s', columns)}{', FALSE' if flags else ''}, s.version, $now FROM ({latest}) AS s"
+        )
 
     def _child_merge(self, table: sa.Table, key: Sequence[str], values: Sequence[str], latest: str) -> str:
         flags = ["is_removed"] if "is_removed" in table.columns else []
@@ -135,16 +166,31 @@ class Merger:
             f" VALUES ($source, {_list('s', [*key, *values])}{', FALSE' if flags else ''}, s.version, $now)"
         )
 
-    def _stale_owner_condition(self, table: sa.Table, owner: Sequence[str]) -> str:
+    def _stale_owner_condition(self, table: sa.Table, owner: Sequence[str], owners: str) -> str:
         parent = _parent(table, owner)
         if parent is not None:
             return (
                 f"EXISTS (SELECT 1 FROM {parent.fullname} AS p WHERE p.source = $source"
                 f" AND {_equal('p', 's', owner)} AND p.version > s.version)"
             )
+        if table is fields.CUSTOM_FIELD_VALUES:
+            return self._stale_record_condition(owners)
         return (
             f"EXISTS (SELECT 1 FROM {table.fullname} AS p WHERE p.source = $source"
             f" AND {_equal('p', 's', owner)} AND p.version > s.version)"
+        )
+
+    def _stale_record_condition(self, owners: str) -> str:
+        """Values hang on records of several kinds, each with a version in its own relation: an empty list has none."""
+        kinds = self._connection.execute(f"SELECT DISTINCT entity_type FROM {owners}").fetchall()
+        known = [(kind, *fields.RECORDS[kind]) for (kind,) in kinds]
+        return (
+            " OR ".join(
+                f"(s.entity_type = '{kind}' AND EXISTS (SELECT 1 FROM {relation} AS p WHERE p.source = $source"
+                f" AND p.{key} = s.record_id AND p.version > s.version))"
+                for kind, relation, key in known
+            )
+            or "FALSE"
         )
 
     def _merge_phones(self, staged: Staged) -> int:
@@ -183,6 +229,22 @@ class Merger:
                 {"source": self._source},
             )
 
+    def _link_invoices(self, relation: str) -> int:
+        """An invoice names its deal, though amoCRM tells the link with the deal only (`core.deal_invoices`)."""
+        links = "SELECT invoice_id, min(deal_id) AS deal_id FROM core.deal_invoices WHERE source = $source GROUP BY ALL"
+        written = self._run(
+            f"UPDATE core.invoices AS t SET deal_source = $source, deal_id = l.deal_id, loaded_at = $now"
+            f" FROM ({links}) AS l WHERE t.source = $source AND t.invoice_id = l.invoice_id"
+            " AND t.deal_id IS DISTINCT FROM l.deal_id"
+        )
+        if relation == "core.deal_invoices":
+            written += self._run(
+                "UPDATE core.invoices AS t SET deal_source = NULL, deal_id = NULL, loaded_at = $now"
+                " WHERE t.source = $source AND t.deal_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM core.deal_invoices"
+                " AS l WHERE l.source = $source AND l.invoice_id = t.invoice_id)"
+            )
+        return written
+
     def _latest(
         self,
         rows: str,
@@ -206,6 +268,10 @@ class Merger:
     def _is_unique(self, rows: str, key: Sequence[str]) -> bool:
         row = self._connection.execute(f"SELECT count(*) = count(DISTINCT ({_list('', key)})) FROM {rows}").fetchone()
         return row is not None and bool(row[0])
+
+    def _count(self, rows: str) -> int:
+        row = self._connection.execute(f"SELECT count(*) FROM {rows}").fetchone()
+        return int(row[0]) if row else 0
 
     def _run(self, query: str) -> int:
         row = self._connection.execute(query, self._named(query)).fetchone()

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from base.text import say
-from base.times import MICROS
+from base.times import MICROS, from_unix
 from connectors.decode import as_bad_record
 from connectors.stream import BadRecord, Page, Position, Reject
 
@@ -122,6 +122,8 @@ def as_page(rows: list[Row], rejects: list[Reject], *, timed: bool, position: Po
         cursors=list(times),
         rejects=rejects,
         position=position,
+        # Positions of amoCRM's lists hold one second, before which everything is read.
+        reached_at=from_unix(next(iter(position.values()))) if position else None,
     )
 
 

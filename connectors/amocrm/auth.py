@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime
-from typing import Protocol
 
 import httpx
 import msgspec
@@ -16,6 +15,7 @@ from base.errors import CredentialsError
 from base.secrets import Secret
 from base.text import Text, say
 from base.times import from_unix
+from connectors.tokens import Tokens
 
 NEW_TOKEN: Text = say(
     "Администратор создаёт новый долгосрочный токен: amoМаркет → своя интеграция → «Ключи и доступы»; "
@@ -25,41 +25,29 @@ NEW_TOKEN: Text = say(
 )
 
 
-class _Claims(msgspec.Struct):
+class Claims(msgspec.Struct):
+    """What a token says of itself: its end (Unix seconds), the host all accounts share, what it may be used for."""
+
     exp: int | float | None = None
     api_domain: str | None = None
+    scopes: list[str] | None = None
+
+
+def read_claims(token: Secret) -> Claims:
+    """The claims of a JWT, empty when it is no readable one. Nothing is verified: no key."""
+    parts = token.reveal().split(".")
+    if len(parts) != 3:
+        return Claims()
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=Claims)
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        return Claims()
 
 
 def read_expiry(token: Secret) -> datetime | None:
-    """When a token ends, by its own `exp` claim; None when it is no readable JWT. Nothing is verified: no key."""
-    parts = token.reveal().split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=_Claims)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        return None
-    return None if claims.exp is None else from_unix(int(claims.exp))
-
-
-class Tokens(Protocol):
-    """Where access tokens come from."""
-
-    def current(self) -> Secret:
-        """A token good for the next request.
-
-        Raises:
-            CredentialsError: there is none, and what a person should do.
-        """
-
-    def replace(self, refused: Secret) -> Secret | None:
-        """A newer token than the one the server has refused; None when none can be had."""
-
-    def expires_at(self) -> datetime | None:
-        """When a person must act, None when unknown."""
-
-    def close(self) -> None:
-        """Release connections."""
+    """When a token ends, by its own `exp` claim; None when it does not say."""
+    stated = read_claims(token).exp
+    return None if stated is None else from_unix(int(stated))
 
 
 class LongLivedToken:
@@ -93,17 +81,28 @@ class LongLivedToken:
 
 
 class BearerAuth(httpx.Auth):
-    """Puts the current token on each request; one refused token is replaced and the request repeated once."""
+    """Puts the current token on each request; one refused token is replaced and the request repeated once.
 
-    def __init__(self, tokens: Tokens) -> None:
+    `address` says where an account that was renamed is reached now, '' while it is where it was.
+    """
+
+    def __init__(self, tokens: Tokens, address: Callable[[], str] = lambda: "") -> None:
         self._tokens = tokens
+        self._address = address
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         token = self._tokens.current()
-        request.headers["Authorization"] = f"Bearer {token.reveal()}"
-        response = yield request
+        response = yield self._dress(request, token)
         if response.status_code == 401:
             newer = self._tokens.replace(token)
             if newer is not None:
-                request.headers["Authorization"] = f"Bearer {newer.reveal()}"
-                yield request
+                yield self._dress(request, newer)
+
+    def _dress(self, request: httpx.Request, token: Secret) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {token.reveal()}"
+        address = self._address()
+        if address:
+            moved = httpx.URL(address)
+            request.url = request.url.copy_with(scheme=moved.scheme, host=moved.host, port=moved.port)
+            request.headers["Host"] = moved.netloc.decode()
+        return request

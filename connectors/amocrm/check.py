@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
 from base.errors import SourceError
 from base.text import Text, say
-from connectors.amocrm.auth import NEW_TOKEN
+from connectors.amocrm.auth import NEW_TOKEN, read_claims
 from connectors.amocrm.client import AmocrmClient
+from connectors.amocrm.oauth import NEW_CODE
 from connectors.amocrm.paging import Listing, fetch_dictionary
+from connectors.amocrm.refusals import MissingError, UnpaidError
+from connectors.amocrm.rights import read_access
+from connectors.limiter import Load
 from connectors.stream import CheckLine
+from connectors.tokens import RotatingTokens
 
 WARN_AHEAD = timedelta(days=14)
 MOST_SKEW = timedelta(seconds=30)
+
+CATALOGS_LABEL: Text = say("списки и счета", "catalogues and invoices")
 
 # What a stream's rights are tried on: one record of each list.
 PROBES: tuple[tuple[Text, str, str], ...] = (
@@ -30,21 +36,22 @@ PROBES: tuple[tuple[Text, str, str], ...] = (
     (say("примечания сделок", "notes of deals"), "/leads/notes", "notes"),
     (say("примечания компаний", "notes of companies"), "/companies/notes", "notes"),
     (say("задачи", "tasks"), "/tasks", "tasks"),
+    (CATALOGS_LABEL, "/catalogs", "catalogs"),
 )
+# The scope that opens deals, contacts and everything else read here.
+NEEDED_SCOPE = "crm"
+LONG_WAIT_SECONDS = 5.0
 
 
 class _Account(msgspec.Struct):
     name: str | None = None
-    current_user_id: int | None = None
     is_api_filter_enabled: bool | None = None
 
 
-class _User(msgspec.Struct):
-    rights: dict[str, Any] | list[Any] | None = None
-
-
 def check(client: AmocrmClient) -> Iterator[CheckLine]:
-    """Token, address, expiry, clock, filters, the user's rights, each list."""
+    """Token, address, expiry, scopes, clock, load, filters, the user's rights, each list."""
+    # Before our own requests count in it.
+    load = client.api.limiter.load()
     try:
         payload = client.record("/account", [("with", "is_api_filter_enabled")])
     except SourceError as error:
@@ -61,12 +68,73 @@ def check(client: AmocrmClient) -> Iterator[CheckLine]:
             rate=client.rate,
         ),
     )
+    yield from _check_address(client)
     yield from _check_expiry(client)
+    yield from _check_scopes(client)
     yield from _check_skew(client)
+    yield _check_load(client, load)
     yield from _check_filter(account)
-    yield from _check_admin(client, account)
+    yield from _check_rights(client)
     yield from _check_lists(client)
     yield from _check_field_names(client)
+
+
+def _check_address(client: AmocrmClient) -> Iterator[CheckLine]:
+    moved = client.new_address()
+    if moved:
+        yield CheckLine(
+            subject=say("адрес", "address"),
+            verdict="warning",
+            detail=say("аккаунт переименован: {address}", "the account was renamed: {address}", address=moved),
+            remedy=say("Впишите новый адрес в base_url.", "Put the new address into base_url."),
+        )
+
+
+def _check_scopes(client: AmocrmClient) -> Iterator[CheckLine]:
+    """A token names its scopes itself; without the one for the account's data every list is refused."""
+    scopes = read_claims(client.tokens.current()).scopes
+    if scopes is None:
+        return
+    is_there = NEEDED_SCOPE in scopes
+    yield CheckLine(
+        subject=say("области доступа", "scopes"),
+        verdict="ok" if is_there else "failed",
+        detail=say("{scopes}", "{scopes}", scopes=", ".join(scopes))
+        if is_there
+        else say(
+            "у интеграции нет области {scope} («Доступ к данным аккаунта»)",
+            "the integration lacks the scope {scope} (“Access to account data”)",
+            scope=NEEDED_SCOPE,
+        ),
+        remedy=None
+        if is_there
+        else say(
+            "amoМаркет → интеграция → «Доступы»: отметьте «Доступ к данным аккаунта» и создайте токен заново.",
+            "amoMarket → the integration → “Scopes”: tick “Access to account data”, save, and make the token anew.",
+        ),
+    )
+
+
+def _check_load(client: AmocrmClient, load: Load) -> CheckLine:
+    """How much of the account's budget others of this machine use now."""
+    is_waiting = load.wait_seconds > LONG_WAIT_SECONDS
+    return CheckLine(
+        subject=say("нагрузка", "load"),
+        verdict="warning" if is_waiting else "ok",
+        detail=say(
+            "за последнюю секунду {used} из {rate:g} запросов, ожидание очереди {wait:.0f} с",
+            "{used} of {rate:g} requests within the last second, {wait:.0f} s to wait in the queue",
+            used=load.used,
+            rate=client.rate,
+            wait=load.wait_seconds,
+        ),
+        remedy=say(
+            "Идёт другая загрузка, или amoCRM просила подождать: большую загрузку начните позже.",
+            "Another load is under way, or amoCRM asked to wait: begin a large load later.",
+        )
+        if is_waiting
+        else None,
+    )
 
 
 def _check_expiry(client: AmocrmClient) -> Iterator[CheckLine]:
@@ -85,7 +153,7 @@ def _check_expiry(client: AmocrmClient) -> Iterator[CheckLine]:
         subject=subject,
         verdict="warning" if is_near else "ok",
         detail=say("действует до {day:%d.%m.%Y}", "good until {day:%Y-%m-%d}", day=expires_at),
-        remedy=NEW_TOKEN if is_near else None,
+        remedy=None if not is_near else NEW_CODE if isinstance(client.tokens, RotatingTokens) else NEW_TOKEN,
     )
 
 
@@ -122,15 +190,11 @@ def _check_filter(account: _Account) -> Iterator[CheckLine]:
     )
 
 
-def _check_admin(client: AmocrmClient, account: _Account) -> Iterator[CheckLine]:
-    """A non-administrator's lists are shorter without any error, and his deals look deleted to nobody but us."""
+def _check_rights(client: AmocrmClient) -> Iterator[CheckLine]:
+    """A non-administrator's lists are shorter without any error: what is missing there may still exist."""
     subject = say("права пользователя", "user's rights")
-    try:
-        payload = client.record(f"/users/{account.current_user_id}")
-    except SourceError:
-        payload = None
-    rights = msgspec.json.decode(payload, type=_User).rights if payload else None
-    if isinstance(rights, dict) and rights.get("is_admin") is True:
+    access = read_access(client)
+    if access is not None and access.is_admin:
         yield CheckLine(subject=subject, verdict="ok", detail=say("администратор", "administrator"))
         return
     yield CheckLine(
@@ -138,9 +202,9 @@ def _check_admin(client: AmocrmClient, account: _Account) -> Iterator[CheckLine]
         verdict="warning",
         detail=say(
             "токен не администратора: amoCRM без ошибки отдаёт лишь то, что видит этот пользователь, "
-            "и список пользователей закрыт",
+            "список пользователей закрыт, а сверка удалённых не ведётся",
             "not an administrator's token: amoCRM gives only what this user sees, without an error, and hides the "
-            "list of users",
+            "list of users; deletions are not reconciled",
         ),
         remedy=say(
             "Создайте токен под администратором аккаунта.", "Make the token as an administrator of the account."
@@ -153,6 +217,10 @@ def _check_lists(client: AmocrmClient) -> Iterator[CheckLine]:
         try:
             client.page(path, key, [("limit", 1)], time_field="")
         except SourceError as error:
+            if label is CATALOGS_LABEL and isinstance(error, MissingError | UnpaidError):
+                detail = say("в этом аккаунте их нет: счета не читаются", "this account has none: no invoices are read")
+                yield CheckLine(subject=label, verdict="ok", detail=detail)
+                continue
             yield CheckLine(subject=label, verdict="failed", detail=error.what, remedy=error.remedy)
         else:
             yield CheckLine(subject=label, verdict="ok", detail=say("читаются", "readable"))

@@ -7,7 +7,7 @@ out, everything else stays in the payload.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -34,18 +34,17 @@ _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class FieldValue(msgspec.Struct):
-    """A custom field of a record. `values` is decoded only when the field is wanted."""
+    """A custom field of a record. `values` is what the vendor sent: mostly a list of objects."""
 
     field_id: int | None = None
     field_name: str | None = None
     field_code: str | None = None
     field_type: str | None = None
-    values: msgspec.Raw = NULL
+    values: Any = None
 
 
 _LIST = msgspec.json.Decoder(list[FieldValue], strict=False)
 _TABLE = msgspec.json.Decoder(dict[str, FieldValue], strict=False)
-_VALUES = msgspec.json.Decoder(Any)
 
 
 def read_fields(raw: msgspec.Raw) -> list[FieldValue]:
@@ -105,19 +104,24 @@ def tax_id(fields: Sequence[FieldValue], name: str | None, zone: ZoneInfo) -> st
 
 def texts(field: FieldValue, zone: ZoneInfo) -> list[str]:
     """The field's values as a person reads them, empty ones left out. `zone` is the account's, for days."""
-    stated = decode_record(_VALUES, field.values)
-    values = stated.values() if isinstance(stated, dict) else stated if isinstance(stated, list) else []
     found = []
-    for item in values:
+    for item in items_of(field):
         # Chained lists have no `value` key.
         value = item.get("value") if isinstance(item, dict) else item
-        text = _as_text(value, field.field_type or "", zone)
+        text = as_text(value, field.field_type or "", zone)
         if text:
             found.append(text)
     return found
 
 
-def _as_text(value: Any, kind: str, zone: ZoneInfo) -> str | None:
+def items_of(field: FieldValue) -> Iterable[Any]:
+    """The field's values as they came; PHP may number them (`{"0": …}`) instead of listing them."""
+    stated = field.values
+    return stated.values() if isinstance(stated, dict) else stated if isinstance(stated, list) else ()
+
+
+def as_text(value: Any, kind: str, zone: ZoneInfo) -> str | None:
+    """One value as a person reads it; None when it has no such form."""
     if isinstance(value, str) and kind not in DAY_TYPES:
         return value.strip()
     if isinstance(value, dict):
@@ -125,7 +129,7 @@ def _as_text(value: Any, kind: str, zone: ZoneInfo) -> str | None:
     if value is None or isinstance(value, dict | list):
         return None
     if kind in DAY_TYPES:
-        return _as_day(value, zone)
+        return as_day(value, zone)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -133,7 +137,7 @@ def _as_text(value: Any, kind: str, zone: ZoneInfo) -> str | None:
     return str(value).strip()
 
 
-def _as_day(value: Any, zone: ZoneInfo) -> str:
+def as_day(value: Any, zone: ZoneInfo) -> str:
     """`YYYY-MM-DD`, from seconds (which may be negative: before 1970), text of seconds, or an ISO text."""
     text = str(value).strip()
     try:

@@ -6,10 +6,9 @@ object as `[]`, so every object may be a list or null.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -17,12 +16,13 @@ from base.money import to_money
 from base.phones import normalise_phone, split_phones
 from base.text import say
 from base.times import MICROS
+from connectors.amocrm.account import Account, Listed, Named, read_account
 from connectors.amocrm.fields import NULL, FieldValue, read_fields, tax_id, text_by_name, texts_by_code
-from connectors.amocrm.settings import AmocrmSettings
+from connectors.amocrm.values import add_values
 from connectors.decode import decode_record
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
 
-USERS = target("core.users", "external_id name email phone is_active is_admin")
+USERS = target("core.users", "external_id name email phone is_active is_admin department")
 STAGES = target(
     "core.pipeline_stages",
     "pipeline_id stage_id pipeline_name stage_name position system_kind",
@@ -37,6 +37,7 @@ DEAL_CONTACTS = target("core.deal_contacts", "deal_id contact_id is_main", owned
 CONTACTS = target("core.contacts", "contact_id name phones emails company_id owner_id tax_id created_at updated_at")
 COMPANIES = target("core.companies", "company_id name phones emails owner_id tax_id created_at updated_at")
 CONTACT_PHONES = target("core.contact_phones", "contact_id phone first_seen_at last_seen_at")
+DEAL_INVOICES = target("core.deal_invoices", "deal_id invoice_id", owned_by="deal_id")
 DELETED_DEALS = target("core.deals", "deal_id is_deleted")
 DELETED_CONTACTS = target("core.contacts", "contact_id is_deleted")
 DELETED_COMPANIES = target("core.companies", "company_id is_deleted")
@@ -45,17 +46,15 @@ DELETED_COMPANIES = target("core.companies", "company_id is_deleted")
 SYSTEM_STATUSES = {142: "won", 143: "lost"}
 UNSORTED_TYPE = 1
 
-Listed = list[Any]
-
-
-class _Named(msgspec.Struct):
-    id: int | None = None
-    name: str | None = None
-
 
 class _Rights(msgspec.Struct):
     is_admin: bool | None = None
     is_active: bool | None = None
+    group_id: int | None = None
+
+
+class _UserLinks(msgspec.Struct):
+    groups: list[Named] | None = None
 
 
 class _User(msgspec.Struct):
@@ -64,6 +63,7 @@ class _User(msgspec.Struct):
     email: str | None = None
     phone_number: str | int | None = None
     rights: _Rights | Listed | None = None
+    embedded: _UserLinks | Listed | None = msgspec.field(default=None, name="_embedded")
 
 
 class _Status(msgspec.Struct):
@@ -88,11 +88,23 @@ class _LinkedContact(msgspec.Struct):
     is_main: bool | None = None
 
 
+class _ElementPlace(msgspec.Struct):
+    catalog_id: int | None = None
+
+
+class _Element(msgspec.Struct):
+    """An element of a catalogue in a deal: a product or an invoice, as its catalogue says."""
+
+    id: int | None = None
+    metadata: _ElementPlace | Listed | None = None
+
+
 class _LeadLinks(msgspec.Struct):
     contacts: list[_LinkedContact] | None = None
-    companies: list[_Named] | None = None
-    loss_reason: list[_Named] | _Named | None = None
-    source: _Named | Listed | None = None
+    companies: list[Named] | None = None
+    loss_reason: list[Named] | Named | None = None
+    source: Named | Listed | None = None
+    catalog_elements: list[_Element] | None = None
 
 
 class _Lead(msgspec.Struct):
@@ -113,7 +125,7 @@ class _Lead(msgspec.Struct):
 
 
 class _PartyLinks(msgspec.Struct):
-    companies: list[_Named] | None = None
+    companies: list[Named] | None = None
 
 
 class _Party(msgspec.Struct):
@@ -129,57 +141,11 @@ class _Party(msgspec.Struct):
     embedded: _PartyLinks | Listed | None = msgspec.field(default=None, name="_embedded")
 
 
-class _Clock(msgspec.Struct):
-    timezone: str | None = None
-
-
-class _AccountLinks(msgspec.Struct):
-    datetime_settings: _Clock | Listed | None = None
-
-
-class _Account(msgspec.Struct):
-    currency: str | None = None
-    embedded: _AccountLinks | Listed | None = msgspec.field(default=None, name="_embedded")
-
-
 _USER = msgspec.json.Decoder(_User)
 _PIPELINE = msgspec.json.Decoder(_Pipeline)
 _LEAD = msgspec.json.Decoder(_Lead)
 _PARTY = msgspec.json.Decoder(_Party)
-_ACCOUNT = msgspec.json.Decoder(_Account)
-_NAMED = msgspec.json.Decoder(_Named)
 _NO_LEAD_LINKS = _LeadLinks()
-
-
-class Account(msgspec.Struct, frozen=True):
-    """What mappings need of the account and the settings, derived once a conform."""
-
-    currency: str
-    zone: ZoneInfo
-    card_url: str  # a deal's card without the id
-    loss_reasons: dict[int, str]
-    settings: AmocrmSettings
-
-
-def read_account(context: MapContext) -> Account:
-    """The account from the dictionaries; before its first load the company's own currency and zone."""
-    known: Account | None = context.cache.get("amocrm.account")
-    if known is not None:
-        return known
-    payloads = context.dictionaries.get("account", {})
-    stated = decode_record(_ACCOUNT, next(iter(payloads.values()))) if payloads else _Account()
-    clock = stated.embedded.datetime_settings if isinstance(stated.embedded, _AccountLinks) else None
-    settings = context.settings
-    assert isinstance(settings, AmocrmSettings)
-    account = Account(
-        currency=stated.currency or context.currency,
-        zone=_zone(clock.timezone if isinstance(clock, _Clock) else None) or context.zone,
-        card_url=settings.base_url.rstrip("/") + "/leads/detail/",
-        loss_reasons=_names(context.dictionaries.get("loss_reasons", {})),
-        settings=settings,
-    )
-    context.cache["amocrm.account"] = account
-    return account
 
 
 def map_user(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -188,7 +154,8 @@ def map_user(record: RawRecord, context: MapContext, rows: Rows) -> None:
     phone = normalise_phone(user.phone_number, country=context.country).e164
     email = (user.email or "").strip().lower() or None
     is_active = rights.is_active is not False
-    rows.add(USERS, (str(user.id), user.name, email, phone, is_active, rights.is_admin))
+    department = _department(user, rights, read_account(context))
+    rows.add(USERS, (str(user.id), user.name, email, phone, is_active, rights.is_admin, department))
 
 
 def map_pipeline(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -245,6 +212,10 @@ def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
     )
     contacts = {str(contact.id): contact.is_main is True for contact in links.contacts or ()}
     rows.add_children(DEAL_CONTACTS, (deal_id,), [(deal_id, *contact) for contact in contacts.items()])
+    if account.invoice_catalogs:
+        rows.add_children(DEAL_INVOICES, (deal_id,), _invoices(deal_id, links, account))
+    if account.settings.custom_fields == "all":
+        add_values(rows, "deal", deal_id, fields, account.zone)
 
 
 def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -275,6 +246,8 @@ def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
     for phone in phones:
         # Dated by this version; conforming keeps the earliest, and a first loaded version counts from creation.
         rows.add(CONTACT_PHONES, (contact_id, phone, updated_at, updated_at))
+    if account.settings.custom_fields == "all":
+        add_values(rows, "contact", contact_id, fields, account.zone)
 
 
 def map_company(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -298,6 +271,8 @@ def map_company(record: RawRecord, context: MapContext, rows: Rows) -> None:
             as_micros(company.updated_at),
         ),
     )
+    if account.settings.custom_fields == "all":
+        add_values(rows, "company", company_id, fields, account.zone)
 
 
 def as_id(value: int | None) -> str | None:
@@ -309,7 +284,7 @@ def as_micros(seconds: int | None) -> int | None:
     return None if seconds is None else seconds * MICROS
 
 
-def first_id(named: Iterable[_Named] | None) -> str | None:
+def first_id(named: Iterable[Named] | None) -> str | None:
     for item in named or ():
         if item.id is not None:
             return str(item.id)
@@ -332,9 +307,16 @@ def _amount(lead: _Lead) -> Decimal | None:
     return None if lead.price is None else as_amount(lead.price, "$.price")
 
 
+def _department(user: _User, rights: _Rights, account: Account) -> str | None:
+    """The user's group by name. The default group is id 0, which a user's rights write as null, and only the account
+    names it."""
+    own = user.embedded.groups if isinstance(user.embedded, _UserLinks) else None
+    return _first_name(own) or account.groups.get(rights.group_id or 0)
+
+
 def _lead_source(links: _LeadLinks, fields: list[FieldValue], zone: ZoneInfo) -> str | None:
     """The source's name, else the tracking field; the `sources` list of an integration holds only its own."""
-    if isinstance(links.source, _Named) and links.source.name:
+    if isinstance(links.source, Named) and links.source.name:
         return links.source.name
     found = texts_by_code(fields, "UTM_SOURCE", zone)
     return found[0] if found else None
@@ -347,13 +329,18 @@ def _loss_reason(lead: _Lead, links: _LeadLinks, account: Account) -> str | None
     return _first_name(links.loss_reason)
 
 
-def _names(payloads: Mapping[str, bytes]) -> dict[int, str]:
-    named = (decode_record(_NAMED, payload) for payload in payloads.values())
-    return {item.id: item.name for item in named if item.id is not None and item.name is not None}
+def _invoices(deal_id: str, links: _LeadLinks, account: Account) -> list[tuple[str, str]]:
+    """Elements of the deal that are invoices; products stand among them."""
+    found: dict[tuple[str, str], None] = {}
+    for element in links.catalog_elements or ():
+        place = element.metadata.catalog_id if isinstance(element.metadata, _ElementPlace) else None
+        if element.id is not None and place in account.invoice_catalogs:
+            found[deal_id, f"{place}-{element.id}"] = None
+    return list(found)
 
 
-def _first_name(named: list[_Named] | _Named | None) -> str | None:
-    if isinstance(named, _Named):
+def _first_name(named: list[Named] | Named | None) -> str | None:
+    if isinstance(named, Named):
         return named.name
     return named[0].name if named else None
 
@@ -367,10 +354,3 @@ def _phones(fields: list[FieldValue], zone: ZoneInfo, country: str) -> list[str]
 
 def _emails(fields: list[FieldValue], zone: ZoneInfo) -> list[str]:
     return list(dict.fromkeys(text.lower() for text in texts_by_code(fields, "EMAIL", zone)))
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None

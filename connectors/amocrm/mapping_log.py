@@ -10,11 +10,11 @@ import msgspec
 
 from base.phones import normalise_phone
 from base.text import say
+from connectors.amocrm.account import Listed
 from connectors.amocrm.mapping import (
     DELETED_COMPANIES,
     DELETED_CONTACTS,
     DELETED_DEALS,
-    Listed,
     as_amount,
     as_id,
     as_micros,

@@ -19,7 +19,7 @@ from base.text import say
 from base.times import to_unix
 from connectors.amocrm.answers import Answer, Row, TimeField, as_page
 from connectors.amocrm.client import AmocrmClient
-from connectors.amocrm.refusals import MissingError, TooHeavyError
+from connectors.amocrm.refusals import MissingError, TooHeavyError, UnpaidError
 from connectors.stream import Page, Position, Request
 
 logger = logging.getLogger("voronka.amocrm")
@@ -124,6 +124,15 @@ class ChangedReader:
         self._slack = 0
         # A full reading beside a stored position must not lose it when it is interrupted.
         self._rests_between_pages = not request.window and (not request.full or request.position is None)
+
+    def begin_at(self, second: int, given: set[str]) -> None:
+        """Go on from a second before which everything is read; `given` are records of it that are read too."""
+        self._cursor = second
+        self._given = given
+
+    def only_page(self, answer: Answer) -> Page:
+        """A first page with nothing after it."""
+        return self._page(answer, self._final_position())
 
     def pages(self) -> Iterator[Page]:
         while True:
@@ -263,11 +272,25 @@ def fetch_dictionary(client: AmocrmClient, listing: Listing) -> Iterator[Page]:
 
 
 def fetch_optional(client: AmocrmClient, listing: Listing) -> Iterator[Page]:
-    """A dictionary of a feature the account may lack: without it nothing is read, and the log says so."""
+    """A dictionary of a feature the account may lack: without it nothing is read, and the log says so.
+
+    What was read while the account had the feature stays: it is out of sight, not deleted.
+    """
     try:
         yield from fetch_dictionary(client, listing)
     except MissingError:
         logger.warning("source=%s path=%s event=feature_missing", client.source, listing.path)
+        yield unseen_page()
+    except UnpaidError:
+        # An unpaid account reads nothing at all; one that answers has a plan without this feature.
+        client.record("/account")
+        logger.warning("source=%s path=%s event=feature_not_in_plan", client.source, listing.path)
+        yield unseen_page()
+
+
+def unseen_page() -> Page:
+    """Nothing, and no proof that anything is gone."""
+    return Page(ids=[], payloads=[], versions=[], cursors=[], is_partial_view=True)
 
 
 def fetch_trash(client: AmocrmClient, listing: Listing) -> Iterator[Page]:

@@ -37,6 +37,10 @@ class MissingError(ProtocolError):
     """404: no such address in this account, e.g. a feature that its plan lacks."""
 
 
+class UnpaidError(RightsError):
+    """402: the account is unpaid, or its plan lacks what was asked for."""
+
+
 class Refusals:
     """Turns an answer into an error, or None when it is good; counts blocks of this account."""
 
@@ -62,7 +66,7 @@ class Refusals:
         if status == 401:
             return CredentialsError(self._say(_REFUSED_TOKEN), NEW_TOKEN)
         if status == 402:
-            return RightsError(self._say(_UNPAID, path=path), _PAY)
+            return UnpaidError(self._say(_UNPAID, path=path), _PAY)
         if status == 403:
             return RightsError(self._say(_NO_RIGHT, path=path, detail=self._detail(response)), _GIVE_RIGHTS)
         if status in (400, 404, 405, 422):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from base.secrets import Secret
@@ -31,3 +33,5 @@ class AmocrmSettings(Settings, kw_only=True, forbid_unknown_fields=True, frozen=
     # The authorisation code: lives twenty minutes, is used once, for the first pair of tokens.
     code: Secret | None = None
     fields: FieldNames = FieldNames()
+    # `all`: every custom field of a record becomes rows of core.custom_field_values; `named`: only `fields` are read.
+    custom_fields: Literal["all", "named"] = "all"

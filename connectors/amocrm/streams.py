@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -9,13 +10,25 @@ from urllib.parse import quote
 
 from base.errors import ProtocolError
 from base.text import say
-from connectors.amocrm import mapping, mapping_log
+from connectors.amocrm import mapping, mapping_fields, mapping_invoices, mapping_log
+from connectors.amocrm.catalogs import CATALOGS, fetch_invoice_fields, fetch_invoices
 from connectors.amocrm.check import check
 from connectors.amocrm.client import AmocrmClient
 from connectors.amocrm.event_log import fetch_events
-from connectors.amocrm.paging import Listing, fetch_changed, fetch_dictionary, fetch_optional, fetch_trash
+from connectors.amocrm.paging import (
+    Listing,
+    fetch_changed,
+    fetch_dictionary,
+    fetch_optional,
+    fetch_trash,
+    unseen_page,
+)
+from connectors.amocrm.rights import sees_everything
 from connectors.amocrm.settings import AmocrmSettings
+from connectors.amocrm.two_ends import fetch_from_both_ends
 from connectors.stream import Connector, Page, Request, Runtime, Stream
+
+logger = logging.getLogger("voronka.amocrm")
 
 Fetch = Callable[[AmocrmClient, Request], Iterator[Page]]
 
@@ -39,8 +52,8 @@ EVENTS = Listing(
 )
 
 
-def _fields_of(entity: str) -> Listing:
-    return Listing(path=f"/{entity}/custom_fields", key="custom_fields", time_field="")
+def _fields_of(entity: str, entity_type: str) -> Listing:
+    return Listing(path=f"/{entity}/custom_fields", key="custom_fields", time_field="", prefix=f"{entity_type}-")
 
 
 def _tags_of(entity: str) -> Listing:
@@ -63,11 +76,24 @@ def _account(client: AmocrmClient, request: Request) -> Iterator[Page]:
 
 def _changed(listing: Listing, *, has_trash: bool = False) -> Fetch:
     def fetch(client: AmocrmClient, request: Request) -> Iterator[Page]:
-        yield from fetch_changed(client, listing, request)
+        yield from _whole_view(client, request)
+        yield from fetch_from_both_ends(client, listing, request) or fetch_changed(client, listing, request)
         if has_trash and request.full:
             yield from fetch_trash(client, listing)
 
     return fetch
+
+
+def _invoices(client: AmocrmClient, request: Request) -> Iterator[Page]:
+    yield from _whole_view(client, request)
+    yield from fetch_invoices(client, request)
+
+
+def _whole_view(client: AmocrmClient, request: Request) -> Iterator[Page]:
+    """Before a sweep: whether what it doesn't meet is deleted, or only out of this user's sight."""
+    if request.full and not sees_everything(client):
+        logger.warning("source=%s event=not_administrator absent_records=kept", client.source)
+        yield unseen_page()
 
 
 def _dictionary(listing: Listing) -> Fetch:
@@ -94,6 +120,7 @@ STREAMS: tuple[Stream[AmocrmClient], ...] = (
         fetch=_dictionary(USERS),
         map=mapping.map_user,
         tombstones=("core.users",),
+        needs=("account",),
         label=say("Пользователи", "Users"),
     ),
     Stream(
@@ -113,19 +140,25 @@ STREAMS: tuple[Stream[AmocrmClient], ...] = (
     Stream(
         name="lead_fields",
         kind="dictionary",
-        fetch=_dictionary(_fields_of("leads")),
+        fetch=_dictionary(_fields_of("leads", "deal")),
+        map=mapping_fields.field_mapper("deal"),
+        tombstones=("core.custom_fields",),
         label=say("Поля сделок", "Custom fields of deals"),
     ),
     Stream(
         name="contact_fields",
         kind="dictionary",
-        fetch=_dictionary(_fields_of("contacts")),
+        fetch=_dictionary(_fields_of("contacts", "contact")),
+        map=mapping_fields.field_mapper("contact"),
+        tombstones=("core.custom_fields",),
         label=say("Поля контактов", "Custom fields of contacts"),
     ),
     Stream(
         name="company_fields",
         kind="dictionary",
-        fetch=_dictionary(_fields_of("companies")),
+        fetch=_dictionary(_fields_of("companies", "company")),
+        map=mapping_fields.field_mapper("company"),
+        tombstones=("core.custom_fields",),
         label=say("Поля компаний", "Custom fields of companies"),
     ),
     Stream(
@@ -141,12 +174,26 @@ STREAMS: tuple[Stream[AmocrmClient], ...] = (
         label=say("Теги сделок", "Tags of deals"),
     ),
     Stream(
+        name="catalogs",
+        kind="dictionary",
+        fetch=_optional(CATALOGS),
+        label=say("Списки", "Catalogues"),
+    ),
+    Stream(
+        name="invoice_fields",
+        kind="dictionary",
+        fetch=fetch_invoice_fields,
+        map=mapping_fields.field_mapper("invoice"),
+        tombstones=("core.custom_fields",),
+        label=say("Поля счетов", "Custom fields of invoices"),
+    ),
+    Stream(
         name="leads",
         kind="entity",
         fetch=_changed(LEADS, has_trash=True),
         map=mapping.map_lead,
         tombstones=("core.deals",),
-        needs=("account", "loss_reasons"),
+        needs=("account", "loss_reasons", "catalogs"),
         sweeps=True,
         label=say("Сделки", "Deals"),
         facet="crm",
@@ -171,6 +218,17 @@ STREAMS: tuple[Stream[AmocrmClient], ...] = (
         needs=("account",),
         sweeps=True,
         label=say("Компании", "Companies"),
+        facet="crm",
+    ),
+    Stream(
+        name="invoices",
+        kind="entity",
+        fetch=_invoices,
+        map=mapping_invoices.map_invoice,
+        tombstones=("core.invoices",),
+        needs=("account",),
+        sweeps=True,
+        label=say("Счета", "Invoices"),
         facet="crm",
     ),
     Stream(

@@ -121,6 +121,8 @@ class RowPage:
     rows: list[Row] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     count: int = 0
+    # Ids known to be there whose records could not be read.
+    skipped: list[int] = field(default_factory=list)
 
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)

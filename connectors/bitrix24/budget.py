@@ -25,6 +25,8 @@ USABLE_SHARE = 0.95
 UNKNOWN_BAN_SECONDS = 300.0
 PROBE_SECONDS = 60.0
 LONGEST_PARKING = 15 * 60.0
+# Unix seconds as a float are no finer than this: what is nearer is now.
+CLOCK_TICK = 0.001
 
 
 class BucketLimiter(Limiter):
@@ -48,6 +50,12 @@ class BucketLimiter(Limiter):
             wait = empty_at - self._tolerance - now
             state.next_slot = empty_at + self._step
         self._clock.sleep(wait)
+
+    def used_share(self) -> float:
+        """Part of the stock that requests of ours, of any process, have taken and that has not leaked away yet."""
+        with self._locked() as state:
+            ahead = state.next_slot - self._now()
+        return min(max(ahead, 0.0) / (self._tolerance + self._step), 1.0)
 
     def pause(self, seconds: float) -> None:
         """After a refusal the bucket counts as full: nothing for `seconds`, then at the rate."""
@@ -82,7 +90,7 @@ class OperatingBudget:
             with self._lock:
                 now = self._clock.now().timestamp()
                 free_at = max((self._free_at(self._spent.setdefault(name, _Spent()), now) for name in names), default=0)
-                if free_at <= now:
+                if free_at <= now + CLOCK_TICK:
                     for name in names:
                         self._reserve(self._spent[name], now)
                     return

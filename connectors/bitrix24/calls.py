@@ -85,7 +85,7 @@ def fetch_calls(client: Bitrix24Client, request: Request) -> Iterator[Page]:
     held = usable_position(request)
     since = int(held["since"]) if held else start_second(request)
     wanted = max(since - REREAD_SECONDS, 0) if held else since
-    bounds = time_bounds(CALLS.time_field, max(wanted - LONGEST_CALL, 0), request)
+    bounds = time_bounds(client, CALLS, max(wanted - LONGEST_CALL, 0), request)
     # One lane: the rows of a call lie close together only in the order of ids.
     scan = Scan(client, CALLS, bounds, left=held.get("left"), lanes=1)
     keeps = not request.window and (not request.full or request.position is None)

@@ -1,27 +1,26 @@
-"""Transport to one portal: its webhook, its two budgets, single calls and batches."""
+"""Transport to one portal: the way in, its two budgets, single calls and batches."""
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
-from base.errors import BudgetError, ConfigError
-from base.secrets import Redactor, Secret
-from base.text import say
+from base.errors import BudgetError
+from base.secrets import Redactor
 from connectors.api import Api, Dialect
+from connectors.bitrix24.access import open_access
 from connectors.bitrix24.answers import BatchAnswer, Envelope, read_batch, read_envelope
 from connectors.bitrix24.budget import SHARE_OF_BUCKET, BucketLimiter, OperatingBudget
 from connectors.bitrix24.php import Params, encode_params
-from connectors.bitrix24.refusals import MovedError, OperatingLimitError, Refusals
-from connectors.bitrix24.settings import Bitrix24Settings
+from connectors.bitrix24.refusals import ExpiredTokenError, MovedError, OperatingLimitError, Refusals
+from connectors.bitrix24.settings import Bitrix24Settings, is_same_vendor
 from connectors.stream import Client, Runtime
 
 logger = logging.getLogger("voronka.bitrix24")
@@ -33,10 +32,11 @@ PLANS = {"standard": (2.0, 50), "enterprise": (5.0, 250)}
 PACE = 0.97
 MOST_COMMANDS = 50
 # Batches of one stream under way at once.
-LANES = 4
+LANES = 8
 ATTEMPTS = 6
 MOST_MOVES = 3
-_WEBHOOK = re.compile(r"(?:.*/rest/)?(?P<user>\d+)/(?P<secret>[^/\s]+)/?(?:[\w.]+)?")
+# A new token that is refused as expired too is no matter of its age.
+MOST_RENEWALS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,26 +60,27 @@ class Bitrix24Client(Client):
         self.source = runtime.source
         self.clock = runtime.clock
         self.rate, stock = allowed_rate(settings)
-        self._base = settings.portal
-        user, secret = read_webhook(settings, runtime.source)
-        self._rest = f"/rest/{user}/{secret.reveal()}/"
-        redact = Redactor((settings.webhook_url, secret, Secret(f"{user}/{secret.reveal()}")))
-        self.refusals = Refusals(runtime.source, redact)
+        redact = Redactor()
+        self.access = open_access(settings, runtime, redact)
+        self._base = self.access.address() or settings.portal
+        self.refusals = Refusals(runtime.source, redact, self.access.way)
         self.operating = OperatingBudget(settings.operating_seconds, runtime.clock)
         self._runtime = runtime
         self._count_lock = threading.Lock()
         self._uncounted = 0
+        self._server_zone: tzinfo | None = None
         self._lane = threading.local()
+        self.limiter = BucketLimiter(
+            _budget_name(settings),
+            rate=self.rate * PACE,
+            stock=int(stock * SHARE_OF_BUCKET),
+            clock=runtime.clock,
+            state_dir=runtime.state_dir,
+        )
         self.api = Api(
             self._base,
             runtime=replace(runtime, on_request=self._count),
-            limiter=BucketLimiter(
-                _budget_name(settings),
-                rate=self.rate * PACE,
-                stock=int(stock * SHARE_OF_BUCKET),
-                clock=runtime.clock,
-                state_dir=runtime.state_dir,
-            ),
+            limiter=self.limiter,
             dialect=Dialect(classify=self.refusals, first_budget_wait=5.0, longest_wait=60.0),
             redact=redact,
             in_flight=LANES,
@@ -88,7 +89,13 @@ class Bitrix24Client(Client):
     def now(self) -> datetime:
         return self.api.now()
 
+    @property
+    def server_zone(self) -> tzinfo | None:
+        """The offset of the portal's clock, None until an answer tells it."""
+        return self._server_zone
+
     def close(self) -> None:
+        self.access.close()
         self.api.close()
 
     def call(self, method: str, params: Params | None = None, *, attempts: int = ATTEMPTS) -> Envelope:
@@ -140,13 +147,17 @@ class Bitrix24Client(Client):
         split: Callable[[AnswerT], tuple[Envelope, dict[str, Any]]],
         attempts: int,
     ) -> AnswerT:
-        moves = 0
+        moves, renewals = 0, 0
         while True:
             self.operating.wait(billed)
+            path, prepared = self.access.prepare(method, body)
             try:
-                answer = self.api.fetch(
-                    "POST", f"{self._base}{self._rest}{method}.json", decode, json=body, attempts=attempts
-                )
+                answer = self.api.fetch("POST", f"{self._base}{path}", decode, json=prepared, attempts=attempts)
+            except ExpiredTokenError:
+                renewals += 1
+                if renewals > MOST_RENEWALS or not self.access.renew(prepared):
+                    raise
+                continue
             except OperatingLimitError as error:
                 self.park(method, error)
                 continue
@@ -178,6 +189,9 @@ class Bitrix24Client(Client):
         envelope = read_envelope(response.content)
         if envelope.failure is not None:
             raise self.refusals.of(envelope.failure, method, status=response.status_code)
+        started = envelope.timing.started_at
+        if started is not None:
+            self._server_zone = started.tzinfo
         return envelope
 
     def _count(self, count: int) -> None:
@@ -186,39 +200,6 @@ class Bitrix24Client(Client):
                 self._uncounted += count
         else:
             self._runtime.on_request(count)
-
-
-def read_webhook(settings: Bitrix24Settings, source: str) -> tuple[str, Secret]:
-    """The webhook's user id and secret.
-
-    Raises:
-        ConfigError: it is no webhook, or one of another portal.
-    """
-    value = settings.webhook_url.reveal().strip()
-    found = _WEBHOOK.fullmatch(value)
-    if found is None or not settings.portal:
-        problem = say(
-            "sources.{source}.webhook_url: ожидается https://портал/rest/номер/код/",
-            "sources.{source}.webhook_url: expected https://portal/rest/number/code/",
-            source=source,
-        )
-    elif "://" in value and urlsplit(value).hostname != urlsplit(settings.portal).hostname:
-        problem = say(
-            "sources.{source}.webhook_url: вебхук другого портала, не {host}",
-            "sources.{source}.webhook_url: a webhook of another portal, not {host}",
-            source=source,
-            host=urlsplit(settings.portal).hostname,
-        )
-    else:
-        return found["user"], Secret(found["secret"])
-    raise ConfigError(say("Нечем войти в Битрикс24.", "No way into Bitrix24."), (problem,))
-
-
-def is_same_vendor(base_url: str, host: str) -> bool:
-    """Whether a portal may have been renamed to this host: `a.bitrix24.ru` to `b.bitrix24.ru`, never elsewhere."""
-    own = (urlsplit(base_url).hostname or "").lower().split(".")
-    other = host.lower().split(".")
-    return len(own) >= 3 and own[-2].startswith("bitrix24") and other[-2:] == own[-2:] and len(other) == len(own)
 
 
 def allowed_rate(settings: Bitrix24Settings) -> tuple[float, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from base.times import MICROS, from_unix, to_unix
@@ -13,6 +14,7 @@ from connectors.bitrix24.listing import Listing
 from connectors.bitrix24.php import Param
 from connectors.bitrix24.refusals import MissingMethodError, MissingScopeError
 from connectors.bitrix24.scan import Scan
+from connectors.bitrix24.user_fields import file_codes, without_addresses
 from connectors.bitrix24.values import as_int
 from connectors.stream import Page, Position, Request
 
@@ -26,24 +28,70 @@ MOST_PAGES = 1000
 
 
 def fetch_changed(client: Bitrix24Client, listing: Listing, request: Request) -> Iterator[Page]:
-    """Records changed since the position (or in the window, or all for a full reading).
+    """Records changed since the position (or in the window, or all for a full reading), and about once a day the ids
+    of all, for nothing tells of a deletion. Positions are those of `read_changed`.
 
-    Positions are `{"since": second}`, and within a first load also `began` and `left`, the id lanes still to be read.
+    A full reading from a configured start does not meet what an earlier start or a window brought: it sweeps as well.
     """
+    position: Position | None = None
+    for page in read_changed(client, listing, request):
+        position = page.position
+        yield page
+    misses_old_ones = request.full and start_second(request) > 0
+    if position is not None and (misses_old_ones or is_sweep_due(client, position, request)):
+        yield from _sweep(client, listing, request, position)
+
+
+def read_changed(client: Bitrix24Client, listing: Listing, request: Request) -> Iterator[Page]:
+    """Positions are `{"since": second, "swept": second}`; within a first load instead of `swept` `began` and `left`,
+    the id lanes still to be read."""
     held = usable_position(request)
     since = int(held["since"]) if held else start_second(request)
-    scan = Scan(client, listing, time_bounds(listing.time_field, since, request), left=held.get("left"))
+    asked = with_user_fields(client, listing)
+    files = file_codes(client, listing.method) if asked is not listing else frozenset()
+    scan = Scan(client, asked, time_bounds(client, listing, since, request), left=held.get("left"))
     keeps = not request.window and (not request.full or request.position is None)
     for found in scan.pages():
         began = int(held["began"]) if "began" in held else began_at(scan, request)
         position: Position | None = {"since": since, "began": began, "left": scan.left}
         if not scan.left:
-            position = {"since": max(began - OVERLAP_SECONDS, since)}
+            # What was read whole from the beginning needs no sweep.
+            swept = int(held.get("swept", 0)) if held and "left" not in held else began
+            position = {"since": max(began - OVERLAP_SECONDS, since), "swept": swept}
         elif not keeps:
             position = None
         if any(row.time < since * MICROS for row in found.rows):
             logger.warning("source=%s method=%s event=filter_ignored", client.source, listing.method)
-        yield as_page(found, listing, position=None if request.window else position)
+        page = as_page(found, listing, position=None if request.window else position)
+        if files:
+            page.payloads = [without_addresses(payload, files) for payload in page.payloads]
+        yield page
+
+
+def is_sweep_due(client: Bitrix24Client, position: Position, request: Request) -> bool:
+    hours = client.settings.sweep_hours
+    return bool(hours) and to_unix(request.end) - int(position.get("swept", 0)) >= hours * 3600
+
+
+def _sweep(client: Bitrix24Client, listing: Listing, request: Request, position: Position) -> Iterator[Page]:
+    """Every id there is: 2,500 of them a request."""
+    scan = Scan(client, listing.ids_alone(), {})
+    is_sound = True
+    for found in scan.pages():
+        is_sound = is_sound and not found.rejects
+        page = as_page(RowPage(), listing, position=None)
+        page.living = [f"{listing.prefix}{row.id}" for row in found.rows]
+        if not scan.left and is_sound:
+            # An id that could not be read must not pass for one that is gone.
+            page.is_whole = True
+            page.position = {**position, "swept": to_unix(request.end)}
+        yield page
+
+
+def with_user_fields(client: Bitrix24Client, listing: Listing) -> Listing:
+    if client.settings.user_fields != "all" or not (listing.user_fields and listing.select):
+        return listing
+    return replace(listing, select=(*listing.select, "UF_*"))
 
 
 def fetch_log(client: Bitrix24Client, listing: Listing, request: Request) -> Iterator[Page]:
@@ -51,7 +99,7 @@ def fetch_log(client: Bitrix24Client, listing: Listing, request: Request) -> Ite
     held = usable_position(request)
     after = max(int(held.get("id", 0)) - OVERLAP_IDS, 0)
     since = 0 if held else start_second(request)
-    bounds = {} if held else time_bounds(listing.time_field, since, request)
+    bounds = {} if held else time_bounds(client, listing, since, request)
     scan = Scan(client, listing, bounds, after=after, left=held.get("left"))
     keeps = not request.window and (not request.full or request.position is None)
     highest = int(held.get("id", 0))
@@ -61,12 +109,6 @@ def fetch_log(client: Bitrix24Client, listing: Listing, request: Request) -> Ite
         if scan.left:
             position = {"id": highest, "left": scan.left} if keeps else None
         yield as_page(found, listing, position=None if request.window else position)
-
-
-def fetch_whole(client: Bitrix24Client, listing: Listing) -> Iterator[Page]:
-    """Every record of a list without a time of change, by id."""
-    for found in Scan(client, listing, {}).pages():
-        yield as_page(found, listing, position=None)
 
 
 def fetch_dictionary(client: Bitrix24Client, listing: Listing) -> Iterator[Page]:
@@ -98,17 +140,24 @@ def usable_position(request: Request) -> Position:
     return {} if request.position is None or request.full or request.window else request.position
 
 
-def time_bounds(name: str, since: int, request: Request) -> dict[str, Param]:
-    """Filters by a time field. With an offset: the server reads a naive time in its own zone."""
+def time_bounds(client: Bitrix24Client, listing: Listing, since: int, request: Request) -> dict[str, Param]:
+    """Filters by the listing's time of change."""
+    name = listing.time_field
     bounds: dict[str, Param] = {}
     if name and since:
-        bounds[f">={name}"] = as_iso(from_unix(since))
+        bounds[f">={name}"] = as_stated(client, from_unix(since))
     if name and request.window:
-        bounds[f"<={name}"] = as_iso(request.end)
+        bounds[f"<={name}"] = as_stated(client, request.end)
     return bounds
 
 
-def as_iso(moment: datetime) -> str:
+def as_stated(client: Bitrix24Client, moment: datetime) -> str:
+    """A time for a filter, with its offset: the server reads a naive one in its own zone.
+
+    Some portals are said to find nothing by times with an offset (`naive_times`): they get their own clock's time.
+    """
+    if client.settings.naive_times and client.server_zone is not None:
+        return moment.astimezone(client.server_zone).strftime("%Y-%m-%d %H:%M:%S")
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 

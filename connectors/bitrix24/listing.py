@@ -7,7 +7,7 @@ without a word, and `voximplant.statistic.get` ignores an `order` object: it has
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from connectors.bitrix24.answers import PAGE
@@ -29,6 +29,8 @@ class Listing:
     params: Mapping[str, Param] = field(default_factory=dict)
     # Put before ids where the core's key says the kind, so that tombstones find their rows.
     prefix: str = ""
+    # Whether its records have user fields (`UF_*`), which come only when they are asked for.
+    user_fields: bool = True
     # Item methods refuse a reference that leads nowhere; classic ones take it for 1 or 0 and start anew.
     stops_at_garbage: bool = False
 
@@ -56,6 +58,10 @@ class Listing:
         if chosen and self.select:
             asked["select"] = list(chosen)
         return {**asked, "start": -1}
+
+    def ids_alone(self) -> Listing:
+        """The same list with nothing but ids: the cheapest way to learn what still exists."""
+        return replace(self, select=(self.id_field,), time_field="", user_fields=False)
 
     def last_id_of(self, key: str) -> str:
         """A reference to the last id of a full page, made by an earlier command of the same batch."""

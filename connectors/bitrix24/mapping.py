@@ -1,4 +1,4 @@
-"""Records to rows: users, pipelines, deals, contacts, companies. Pure functions over one payload."""
+"""Records to rows: users, pipelines, deals and their contacts, contacts, companies. Pure functions over one payload."""
 
 from __future__ import annotations
 
@@ -25,22 +25,31 @@ from connectors.bitrix24.values import (
 from connectors.decode import decode_record
 from connectors.stream import MapContext, RawRecord, Rows, target
 
-USERS = target("core.users", "external_id name email extension phone is_active")
+USERS = target("core.users", "external_id name email extension phone is_active department")
 STAGES = target(
     "core.pipeline_stages", "pipeline_id stage_id pipeline_name stage_name position system_kind", owned_by="pipeline_id"
 )
 DEALS = target(
     "core.deals",
     "deal_id pipeline_id stage_id owner_id company_id title amount currency created_at updated_at closed_at"
-    " loss_reason lead_source invoice_number contract_number order_id tax_id url",
+    " loss_reason lead_source lead_id invoice_number contract_number order_id tax_id url",
 )
 DEAL_CONTACTS = target("core.deal_contacts", "deal_id contact_id is_main", owned_by="deal_id")
 CONTACTS = target("core.contacts", "contact_id name phones emails company_id owner_id created_at updated_at")
 COMPANIES = target("core.companies", "company_id name phones emails owner_id created_at updated_at")
 CONTACT_PHONES = target("core.contact_phones", "contact_id phone first_seen_at last_seen_at")
 
+FINAL = {"S": "S", "F": "F", "SUCCESS": "S", "FAILURE": "F", "APOLOGY": "F"}
 SYSTEM_KINDS = {"S": "won", "F": "lost", "SUCCESS": "won", "FAILURE": "lost", "APOLOGY": "lost"}
 Listed = list[Any]
+
+
+class Multifield(msgspec.Struct):
+    VALUE: Scalar = None
+
+
+# Phones or mails; absent or `false` where there are none.
+Multifields = list[Multifield] | bool | str | None
 
 
 class _User(msgspec.Struct):
@@ -52,6 +61,12 @@ class _User(msgspec.Struct):
     WORK_PHONE: Scalar = None
     PERSONAL_MOBILE: Scalar = None
     UF_PHONE_INNER: Scalar = None
+    # `false` for people from outside.
+    UF_DEPARTMENT: Listed | Scalar = None
+
+
+class _Department(msgspec.Struct):
+    NAME: Scalar = None
 
 
 class _Category(msgspec.Struct):
@@ -80,6 +95,8 @@ class _Status(msgspec.Struct):
     ENTITY_ID: str = ""
     STATUS_ID: Scalar = None
     NAME: Scalar = None
+    SEMANTICS: Scalar = None
+    EXTRA: _Extra | Listed | None = None
 
 
 class _Deal(msgspec.Struct):
@@ -91,7 +108,7 @@ class _Deal(msgspec.Struct):
     OPPORTUNITY: msgspec.Raw = NULL
     CURRENCY_ID: Scalar = None
     COMPANY_ID: Scalar = None
-    CONTACT_ID: Scalar = None
+    LEAD_ID: Scalar = None
     ASSIGNED_BY_ID: Scalar = None
     DATE_CREATE: Scalar = None
     DATE_MODIFY: Scalar = None
@@ -102,8 +119,14 @@ class _Deal(msgspec.Struct):
     UTM_SOURCE: Scalar = None
 
 
-class _Multifield(msgspec.Struct):
-    VALUE: Scalar = None
+class _DealContacts(msgspec.Struct):
+    """By the universal method; by the classic one only the first contact."""
+
+    id: Scalar = None
+    contact_id: Scalar = msgspec.field(default=None, name="contactId")
+    contact_ids: Listed | Scalar = msgspec.field(default=None, name="contactIds")
+    ID: Scalar = None
+    CONTACT_ID: Scalar = None
 
 
 class _Party(msgspec.Struct):
@@ -119,14 +142,16 @@ class _Party(msgspec.Struct):
     ASSIGNED_BY_ID: Scalar = None
     DATE_CREATE: Scalar = None
     DATE_MODIFY: Scalar = None
-    PHONE: list[_Multifield] | bool | str | None = None
-    EMAIL: list[_Multifield] | bool | str | None = None
+    PHONE: Multifields = None
+    EMAIL: Multifields = None
 
 
 _USER = msgspec.json.Decoder(_User)
+_DEPARTMENT = msgspec.json.Decoder(_Department)
 _PIPELINE = msgspec.json.Decoder(_Pipeline)
 _STATUS = msgspec.json.Decoder(_Status)
 _DEAL = msgspec.json.Decoder(_Deal)
+_DEAL_CONTACTS = msgspec.json.Decoder(_DealContacts)
 _PARTY = msgspec.json.Decoder(_Party)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -135,6 +160,7 @@ class Portal(msgspec.Struct, frozen=True):
     """What mappings need of the portal, derived once a conform."""
 
     names: dict[tuple[str, str], str]  # (dictionary, code) to name
+    semantics: dict[tuple[str, str], str]  # (dictionary, code) to S or F; what is still in work is left out
     fields: FieldBook
     base_url: str
 
@@ -148,6 +174,11 @@ def read_portal(context: MapContext) -> Portal:
     statuses = [decode_record(_STATUS, payload) for payload in context.dictionaries.get("statuses", {}).values()]
     portal = Portal(
         names={(status.ENTITY_ID, str(status.STATUS_ID)): as_text(status.NAME) or "" for status in statuses},
+        semantics={
+            (status.ENTITY_ID, str(status.STATUS_ID)): meaning
+            for status in statuses
+            if (meaning := FINAL.get(_semantics(status.SEMANTICS, status.EXTRA)))
+        },
         fields=FieldBook(context.dictionaries.get("deal_fields", {}), settings.fields),
         base_url=settings.portal,
     )
@@ -163,12 +194,13 @@ def map_user(record: RawRecord, context: MapContext, rows: Rows) -> None:
         USERS,
         (
             as_id(user.ID),
-            _full_name(user.NAME, user.LAST_NAME) or email,
+            full_name(user.NAME, user.LAST_NAME) or email,
             email.lower() if email else None,
             as_text(user.UF_PHONE_INNER),
             normalise_phone(phone, country=context.country).e164,
             # A portal that leaves it out shows working users only.
             as_flag(user.ACTIVE) is not False,
+            _department(user, context),
         ),
     )
 
@@ -210,7 +242,8 @@ def map_deal(record: RawRecord, context: MapContext, rows: Rows) -> None:
             as_micros(deal.DATE_MODIFY, "$.DATE_MODIFY"),
             as_micros(deal.MOVED_TIME, "$.MOVED_TIME") if is_closed else None,
             _loss_reason(deal, pipeline_id, portal, fields),
-            _lead_source(deal, portal),
+            lead_source(deal.SOURCE_ID, deal.UTM_SOURCE, portal),
+            as_link(deal.LEAD_ID),
             portal.fields.text("invoice_number", fields),
             portal.fields.text("contract_number", fields),
             portal.fields.text("order_id", fields),
@@ -218,8 +251,19 @@ def map_deal(record: RawRecord, context: MapContext, rows: Rows) -> None:
             f"{portal.base_url}/crm/deal/details/{deal_id}/",
         ),
     )
-    contact_id = as_link(deal.CONTACT_ID)
-    rows.add_children(DEAL_CONTACTS, (deal_id,), [(deal_id, contact_id, True)] if contact_id else [])
+
+
+def map_deal_contacts(record: RawRecord, context: MapContext, rows: Rows) -> None:
+    """All contacts of a deal; the one in its card's first place is the main one."""
+    deal = decode_record(_DEAL_CONTACTS, record.payload)
+    deal_id = str(as_int(deal.id) or as_int(deal.ID))
+    main = as_link(deal.contact_id) or as_link(deal.CONTACT_ID)
+    stated = deal.contact_ids if isinstance(deal.contact_ids, list) else []
+    every = [main, *(as_link(contact_id) for contact_id in stated)]
+    linked = list(dict.fromkeys(contact_id for contact_id in every if contact_id))
+    rows.add_children(
+        DEAL_CONTACTS, (deal_id,), [(deal_id, contact_id, place == 0) for place, contact_id in enumerate(linked)]
+    )
 
 
 def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -231,9 +275,9 @@ def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
         CONTACTS,
         (
             contact_id,
-            _full_name(contact.NAME, contact.SECOND_NAME, contact.LAST_NAME),
+            full_name(contact.NAME, contact.SECOND_NAME, contact.LAST_NAME),
             phones,
-            _emails(contact.EMAIL),
+            read_emails(contact.EMAIL),
             as_link(contact.COMPANY_ID),
             as_link(contact.ASSIGNED_BY_ID),
             as_micros(contact.DATE_CREATE, "$.DATE_CREATE"),
@@ -255,7 +299,7 @@ def map_company(record: RawRecord, context: MapContext, rows: Rows) -> None:
             str(as_int(company.ID)),
             as_text(company.TITLE),
             read_phones(company.PHONE, context.country),
-            _emails(company.EMAIL),
+            read_emails(company.EMAIL),
             as_link(company.ASSIGNED_BY_ID),
             as_micros(company.DATE_CREATE, "$.DATE_CREATE"),
             as_micros(company.DATE_MODIFY, "$.DATE_MODIFY"),
@@ -263,31 +307,43 @@ def map_company(record: RawRecord, context: MapContext, rows: Rows) -> None:
     )
 
 
-def read_phones(stated: list[_Multifield] | bool | str | None, country: str) -> list[str]:
+def read_phones(stated: Multifields, country: str) -> list[str]:
     """E.164, each once; what is no number stays in the payload."""
     typed = (part for text in _values(stated) for part in split_phones(text))
     found = (normalise_phone(part, country=country).e164 for part in typed)
     return list(dict.fromkeys(phone for phone in found if phone))
 
 
-def _emails(stated: list[_Multifield] | bool | str | None) -> list[str]:
+def read_emails(stated: Multifields) -> list[str]:
     return list(dict.fromkeys(text.lower() for text in _values(stated)))
 
 
-def _values(stated: list[_Multifield] | bool | str | None) -> Iterable[str]:
+def _values(stated: Multifields) -> Iterable[str]:
     if not isinstance(stated, list):
         return []
     return [text for item in stated if (text := as_text(item.VALUE))]
 
 
-def _full_name(*parts: Scalar) -> str | None:
+def full_name(*parts: Scalar) -> str | None:
     return " ".join(text for part in parts if (text := as_text(part))) or None
 
 
 def _system_kind(stage: _Stage) -> str | None:
-    extra = stage.EXTRA if isinstance(stage.EXTRA, _Extra) else _Extra()
-    stated = as_text(stage.SEMANTICS) or as_text(extra.SEMANTICS) or ""
-    return SYSTEM_KINDS.get(stated.upper())
+    return SYSTEM_KINDS.get(_semantics(stage.SEMANTICS, stage.EXTRA))
+
+
+def _semantics(stated: Scalar, extra: _Extra | Listed | None) -> str:
+    """S or F, or a word for it; some portals tell it in one place, some in the other."""
+    further = as_text(extra.SEMANTICS) if isinstance(extra, _Extra) else None
+    return (as_text(stated) or further or "").upper()
+
+
+def _department(user: _User, context: MapContext) -> str | None:
+    """The name of the user's first department."""
+    listed = user.UF_DEPARTMENT if isinstance(user.UF_DEPARTMENT, list) else [user.UF_DEPARTMENT]
+    first = next((link for value in listed if (link := as_link(value))), None)
+    known = context.dictionaries.get("departments", {}).get(first or "")
+    return None if known is None else as_text(decode_record(_DEPARTMENT, known).NAME)
 
 
 def _loss_reason(deal: _Deal, pipeline_id: str, portal: Portal, fields: dict[str, msgspec.Raw]) -> str | None:
@@ -299,8 +355,9 @@ def _loss_reason(deal: _Deal, pipeline_id: str, portal: Portal, fields: dict[str
     return portal.names.get((dictionary, str(deal.STAGE_ID)))
 
 
-def _lead_source(deal: _Deal, portal: Portal) -> str | None:
-    code = as_text(deal.SOURCE_ID)
+def lead_source(source_id: Scalar, utm_source: Scalar, portal: Portal) -> str | None:
+    """The name of the source chosen in the card, else the advertisement's mark."""
+    code = as_text(source_id)
     if code is None:
-        return as_text(deal.UTM_SOURCE)
+        return as_text(utm_source)
     return portal.names.get(("SOURCE", code)) or code

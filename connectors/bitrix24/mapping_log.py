@@ -1,4 +1,4 @@
-"""Records to rows: stage history, activities, calls, quotes. Pure functions over one payload."""
+"""Records to rows: stage histories, activities, calls, quotes. Pure functions over one payload."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
 DEAL_EVENTS = target(
     "core.deal_events", "event_id deal_id event_type occurred_at to_value pipeline_id stage_id precision"
 )
+RECORD_EVENTS = target(
+    "core.record_events", "event_id record_type record_id event_type occurred_at pipeline_id stage_id outcome"
+)
 ACTIVITIES = target(
     "core.activities",
     "activity_id activity_type deal_id contact_id company_id user_id occurred_at duration_seconds phone direction"
@@ -27,6 +30,7 @@ Listed = list[Any]
 CREATED = 1
 # Moved within the pipeline, moved to a final stage, moved to another pipeline.
 MOVES = (2, 3, 5)
+OUTCOMES = {"S": "won", "F": "lost"}
 
 DEAL, CONTACT, COMPANY = 2, 3, 4
 MEETING, CALL, TASK, EMAIL, PROVIDED = 1, 2, 3, 4, 6
@@ -49,28 +53,26 @@ class _Entry(msgspec.Struct):
     CREATED_TIME: Scalar
     CATEGORY_ID: Scalar = None
     STAGE_ID: Scalar = None
+    STAGE_SEMANTIC_ID: Scalar = None
+    # Leads have statuses for stages.
+    STATUS_ID: Scalar = None
+    STATUS_SEMANTIC_ID: Scalar = None
 
 
 _ENTRY = msgspec.json.Decoder(_Entry)
 
 
 def map_stage_entry(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    """An entry names the stage come to, neither the one before nor who did it."""
+    """A deal's entry names the stage come to, neither the one before nor who did it."""
     entry = decode_record(_ENTRY, record.payload)
-    kind = as_int(entry.TYPE_ID)
-    if kind != CREATED and kind not in MOVES:
-        message = say("$.TYPE_ID: неизвестный вид {kind}", "$.TYPE_ID: unknown kind {kind}", kind=str(kind))
-        raise BadRecord("unknown_type", message, path="$.TYPE_ID", expected="1, 2, 3, 5", got=str(kind))
-    deal_id, stage_id = as_link(entry.OWNER_ID), as_text(entry.STAGE_ID)
-    if deal_id is None:
-        message = say("$.OWNER_ID: нет сделки", "$.OWNER_ID: no deal")
-        raise BadRecord("missing_field", message, path="$.OWNER_ID", expected="id", got=str(entry.OWNER_ID))
+    event_type, deal_id = _event_type(entry), _owner(entry)
+    stage_id = as_text(entry.STAGE_ID)
     rows.add(
         DEAL_EVENTS,
         (
             record.record_id,
             deal_id,
-            "created" if kind == CREATED else "stage",
+            event_type,
             as_micros(entry.CREATED_TIME, "$.CREATED_TIME"),
             stage_id,
             as_id(entry.CATEGORY_ID),
@@ -78,6 +80,44 @@ def map_stage_entry(record: RawRecord, context: MapContext, rows: Rows) -> None:
             "log",
         ),
     )
+
+
+def map_record_event(record: RawRecord, context: MapContext, rows: Rows) -> None:
+    """The same of a lead, an invoice or a record of the portal's own kind: its id says which, the entry does not."""
+    entry = decode_record(_ENTRY, record.payload)
+    record_type, _, _ = record.record_id.rpartition("-")
+    meaning = as_text(entry.STAGE_SEMANTIC_ID) or as_text(entry.STATUS_SEMANTIC_ID)
+    rows.add(
+        RECORD_EVENTS,
+        (
+            record.record_id,
+            record_type,
+            _owner(entry),
+            _event_type(entry),
+            as_micros(entry.CREATED_TIME, "$.CREATED_TIME"),
+            as_id(entry.CATEGORY_ID),
+            as_text(entry.STAGE_ID) or as_text(entry.STATUS_ID),
+            OUTCOMES.get(meaning or "", "open"),
+        ),
+    )
+
+
+def _event_type(entry: _Entry) -> str:
+    kind = as_int(entry.TYPE_ID)
+    if kind == CREATED:
+        return "created"
+    if kind in MOVES:
+        return "stage"
+    message = say("$.TYPE_ID: неизвестный вид {kind}", "$.TYPE_ID: unknown kind {kind}", kind=str(kind))
+    raise BadRecord("unknown_type", message, path="$.TYPE_ID", expected="1, 2, 3, 5", got=str(kind))
+
+
+def _owner(entry: _Entry) -> str:
+    owner_id = as_link(entry.OWNER_ID)
+    if owner_id is None:
+        message = say("$.OWNER_ID: нет записи", "$.OWNER_ID: no record")
+        raise BadRecord("missing_field", message, path="$.OWNER_ID", expected="id", got=str(entry.OWNER_ID))
+    return owner_id
 
 
 # ── activities ──────────────────────────────────────────────────────────────────────────────────────────────────

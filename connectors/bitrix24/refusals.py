@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import httpx
 import msgspec
@@ -27,7 +28,6 @@ _METHOD = re.compile(r"/(?P<method>[\w.]+?)(?:\.json)?/?$")
 NO_CREDENTIALS = frozenset(
     {
         "INVALID_TOKEN",
-        "EXPIRED_TOKEN",
         "NO_AUTH_FOUND",
         "AUTHORIZATION_ERROR",
         "APPLICATION_NOT_FOUND",
@@ -47,6 +47,8 @@ NO_RIGHTS = frozenset(
         "200040300010",  # sale
     }
 )
+# A method, or a kind of records (`entityTypeId`), that this portal does not have.
+NO_SUCH_THING = frozenset({"ERROR_METHOD_NOT_FOUND", "ENTITY_TYPE_NOT_SUPPORTED", "NOT_FOUND"})
 PASSING_FAULTS = frozenset({"INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"})
 
 
@@ -59,8 +61,16 @@ class MissingMethodError(ProtocolError):
     """The portal has no such method: a module is off, or the box is old."""
 
 
+class UnreadableError(ProtocolError):
+    """The server can't encode a record of a page: the others can still be had."""
+
+
 class MissingScopeError(RightsError):
     """The webhook lacks a scope."""
+
+
+class ExpiredTokenError(CredentialsError):
+    """An application's access token has lived its hour: a newer one may be had."""
 
 
 class MovedError(SourceError):
@@ -74,9 +84,10 @@ class MovedError(SourceError):
 class Refusals:
     """Turns an answer, or an error inside one, into an error of ours."""
 
-    def __init__(self, source: str, redact: Redactor) -> None:
+    def __init__(self, source: str, redact: Redactor, way: Literal["webhook", "application"] = "webhook") -> None:
         self._source = source
         self._redact = redact
+        self._words = WORDS[way]
 
     def __call__(self, response: httpx.Response) -> SourceError | None:
         if response.status_code == 200:
@@ -105,17 +116,21 @@ class Refusals:
             return BudgetError(self._say(_TOO_MANY, **told), _SLOWER)
         if code == "OVERLOAD_LIMIT":
             return BlockedError(self._say(_BLOCKED, **told), _ASK_SUPPORT)
+        if code == "WRONG_ENCODING":
+            return UnreadableError(self._say(_FAULT, **told))
         if code == "INSUFFICIENT_SCOPE":
-            return MissingScopeError(self._say(_NO_SCOPE, **told), _ADD_SCOPE)
-        if code == "ERROR_METHOD_NOT_FOUND":
+            return MissingScopeError(self._say(_NO_SCOPE, **told), self._words.add_scope)
+        if code in NO_SUCH_THING:
             return MissingMethodError(self._say(_NO_METHOD, **told))
         if code == "PORTAL_DELETED":
-            return CredentialsError(self._say(_NO_PORTAL, **told), _NEW_WEBHOOK)
+            return CredentialsError(self._say(_NO_PORTAL, **told), self._words.new_way_in)
         # An empty code with "Access denied." at status 400 is a matter of rights, not a malformed request.
         if code in NO_RIGHTS or "access denied" in failure.detail.lower():
             return RightsError(self._say(_NO_RIGHT, **told), _GIVE_RIGHTS)
+        if code == "EXPIRED_TOKEN":
+            return ExpiredTokenError(self._say(self._words.refused, **told), self._words.new_way_in)
         if code in NO_CREDENTIALS or status == 401:
-            return CredentialsError(self._say(_REFUSED, **told), _NEW_WEBHOOK)
+            return CredentialsError(self._say(self._words.refused, **told), self._words.new_way_in)
         if status == 403:
             return RightsError(self._say(_NO_RIGHT, **told), _GIVE_RIGHTS)
         if status == 429:
@@ -167,8 +182,8 @@ _ASK_SUPPORT = say(
     "Don't run it again: Bitrix24's support lifts the block.",
 )
 _NO_SCOPE = say(
-    "{source}: у вебхука нет доступа для {method}: {detail}",
-    "{source}: the webhook lacks the scope of {method}: {detail}",
+    "{source}: нет доступа (scope) для {method}: {detail}",
+    "{source}: the scope of {method} is missing: {detail}",
 )
 _ADD_SCOPE = say(
     "Добавьте вебхуку права crm, user, department, telephony, sale: Разработчикам → Другое → Входящий вебхук.",
@@ -211,3 +226,37 @@ _NEW_ADDRESS = say(
     "Впишите новый адрес портала в webhook_url; вебхук на чужой адрес не отправлялся.",
     "Put the portal's new address into webhook_url; the webhook was not sent to a foreign one.",
 )
+
+
+@dataclass(frozen=True)
+class Words:
+    """What differs between the two ways in: what was refused, and what a person does about it."""
+
+    refused: Text
+    new_way_in: Text
+    add_scope: Text
+
+
+WORDS = {
+    "webhook": Words(_REFUSED, _NEW_WEBHOOK, _ADD_SCOPE),
+    "application": Words(
+        say(
+            "{source}: Битрикс24 не принял токен приложения ({code}): приложение удалено с портала, или сотрудник,"
+            " который его установил, уволен. {detail}",
+            "{source}: Bitrix24 refused the application's token ({code}): the application was removed, or the employee"
+            " who installed it dismissed. {detail}",
+        ),
+        say(
+            "Администратор устанавливает приложение заново и даёт новый code или refresh_token (voronka check скажет"
+            " как).",
+            "An administrator installs the application again and gives a new code or refresh_token (voronka check says"
+            " how).",
+        ),
+        say(
+            "Добавьте приложению права crm, user, department, telephony, sale в его карточке (Разработчикам →"
+            " Интеграции) и установите его заново.",
+            "Give the application the scopes crm, user, department, telephony, sale in its card (Developer resources →"
+            " Integrations) and install it again.",
+        ),
+    ),
+}

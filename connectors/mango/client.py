@@ -29,6 +29,9 @@ BodyT = TypeVar("BodyT")
 
 # The manual: a result is asked for no more often than once in five seconds, and given up after some minutes.
 POLL_SECONDS = 5.0
+# The first look: the next report may not be started for two seconds anyway, and one that needs a second to prepare
+# would cost a whole poll if it were looked at straight away.
+FIRST_LOOK_SECONDS = 1.9
 REPORT_PATIENCE_SECONDS = 600.0
 # A report may get lost (its key expires a minute after it is ready, a read is its last); then it is started again.
 REPORT_STARTS = 3
@@ -166,6 +169,7 @@ class MangoClient(Client):
     def _await(self, kind: ReportKind[BodyT], key: str) -> BodyT | None:
         clock = self._api.clock
         deadline = clock.monotonic() + REPORT_PATIENCE_SECONDS
+        clock.sleep(FIRST_LOOK_SECONDS)
         while True:
             answer = self._ask(kind.result_path, {"key": key}, kind.read)
             if answer.state != "waiting":

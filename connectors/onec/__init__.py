@@ -1,1 +1,1 @@
-"""1C: what accounting exports as files. Today bank statements (`1CClientBankExchange`) from a folder."""
+"""1C: a folder of what accounting exports (bank statements, tables, CommerceML), or a database over OData."""

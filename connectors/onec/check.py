@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,10 +11,12 @@ from datetime import date, timedelta
 from base.errors import FileError
 from base.text import Text, say
 from connectors.onec.client import OnecClient
-from connectors.onec.folder import list_files
-from connectors.onec.kinds import HEAD_BYTES, sniff
+from connectors.onec.folder import FoundFile, list_files, members_of
+from connectors.onec.kinds import ZIP
 from connectors.onec.parts import Part
-from connectors.onec.statement import StatementError, detect_encoding, read_blocks
+from connectors.onec.reading import kind_of, opened_kind
+from connectors.onec.refusal import FileRefusal
+from connectors.onec.statement import detect_encoding, read_blocks
 from connectors.stream import CheckLine
 
 SHOWN_NAMES = 5
@@ -31,6 +33,8 @@ _STATEMENTS = say("банковские выписки", "bank statements")
 class _Found:
     count: int = 0
     statements: int = 0
+    # What other streams read, by kind.
+    others: Counter[Text] = field(default_factory=Counter)
     newest: tuple[date, date] | None = None
     intervals: dict[str, list[tuple[date, date]]] = field(default_factory=lambda: defaultdict(list))
     foreign: dict[Text, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -46,7 +50,10 @@ def check_folder(client: OnecClient) -> Iterator[CheckLine]:
         return
     files = say("{path}: файлов {count}", "{path}: {count} files", path=client.folder, count=found.count)
     yield CheckLine(subject=_FOLDER, verdict="ok", detail=files)
-    yield _statements(found)
+    if found.statements or not found.others:
+        yield _statements(found)
+    for kind, count in found.others.items():
+        yield CheckLine(subject=_FOLDER, verdict="ok", detail=say("{kind}: {n}", "{kind}: {n}", kind=kind, n=count))
     for account, last_on in _lagging(found):
         yield _lag(account, last_on)
     for account, first_on, last_on in _gaps(found):
@@ -60,24 +67,42 @@ def check_folder(client: OnecClient) -> Iterator[CheckLine]:
 
 def _look(client: OnecClient) -> _Found:
     found = _Found()
-    for file in list_files(client.folder):
+    for file in _files_of(client, found):
         found.count += 1
         try:
-            with file.path.open("rb") as stream:
-                kind = sniff(stream.read(HEAD_BYTES))
+            with opened_kind(file) as (kind, stream):
                 if not kind.is_statement:
-                    found.foreign[kind.label].append(file.name)
+                    if kind.code in client.taken:
+                        found.others[kind.label] += 1
+                    else:
+                        found.foreign[kind.label].append(file.name)
                     continue
                 encoding = client.settings.encoding or detect_encoding(stream)
                 with closing(read_blocks(stream, encoding)) as blocks:
                     part = Part(next(blocks))
-        except (StatementError, OSError) as error:
-            reason = error.what if isinstance(error, StatementError) else say("не читается", "can't be read")
+        except (FileRefusal, OSError) as error:
+            reason = error.what if isinstance(error, FileRefusal) else say("не читается", "can't be read")
             found.broken[reason].append(file.name)
             continue
         found.statements += 1
         _note(found, part)
     return found
+
+
+def _files_of(client: OnecClient, found: _Found) -> Iterator[FoundFile]:
+    """The folder's files, archives opened up."""
+    for file in list_files(client.folder):
+        try:
+            if kind_of(file) is not ZIP:
+                yield file
+                continue
+            members, contents = members_of(file)
+        except (FileRefusal, OSError):
+            yield file  # what is wrong with it is told where it is read
+            continue
+        yield from members
+        for name, refusal in contents.refused:
+            found.broken[refusal.what].append(f"{file.name}/{name}" if name else file.name)
 
 
 def _note(found: _Found, part: Part) -> None:
@@ -166,7 +191,7 @@ def _foreign(kind: Text, names: list[str]) -> CheckLine:
     return CheckLine(
         subject=_FOLDER,
         verdict="warning",
-        detail=say("не выписки, {kind}: {names}", "no statements, {kind}: {names}", kind=kind, names=_shown(names)),
+        detail=say("никто не читает, {kind}: {names}", "nobody reads {kind}: {names}", kind=kind, names=_shown(names)),
         remedy=say("Уберите их из папки.", "Take them out of the folder."),
     )
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 from base.errors import FileError
 from base.text import say
+from connectors.onec.archive import Contents, list_archive, open_member, read_member_head
 from connectors.stream import Json
 
 # What programs leave beside documents: lock files, unfinished downloads, folder settings.
@@ -25,12 +29,64 @@ _PASSED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file of the folder; `name` is its path relative to the folder, with `/`."""
+    """A file of the folder, or of a zip archive in it; `name` is its path relative to the folder, with `/`
+    (`exports.zip/kl_to_1c.txt` in an archive)."""
 
     name: str
-    path: Path
+    path: Path  # of the file, or of the archive that holds it
     size: int
     changed: int  # nanoseconds
+    member: int | None = None  # number in the archive's directory
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The content as a seekable stream with a real file behind it.
+
+        Raises:
+            FileRefusal: the archive is damaged.
+            OSError: not there any more, or no right to read it.
+        """
+        if self.member is None:
+            with self.path.open("rb") as stream:
+                yield stream
+        else:
+            with open_member(self.path, self.member) as stream:
+                yield stream
+
+    def read_head(self, count: int) -> bytes:
+        """The first bytes. Raises like `open`."""
+        if self.member is not None:
+            return read_member_head(self.path, self.member, count)
+        with self.path.open("rb") as stream:
+            return stream.read(count)
+
+    def is_unchanged(self) -> bool:
+        """False: somebody wrote to the file (or its archive) since it was listed."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False
+        return status.st_mtime_ns == self.changed and (self.member is not None or status.st_size == self.size)
+
+
+def found_file(path: Path, name: str | None = None) -> FoundFile:
+    """A single file as a folder would list it.
+
+    Raises:
+        OSError: no such file.
+    """
+    status = path.stat()
+    return FoundFile(name or path.name, path, status.st_size, status.st_mtime_ns)
+
+
+def members_of(archive: FoundFile) -> tuple[list[FoundFile], Contents]:
+    """The files of an archive as files of the folder, and what the archive said about the others."""
+    contents = list_archive(archive.path)
+    found = [
+        FoundFile(f"{archive.name}/{member.name}", archive.path, member.size, archive.changed, member.place)
+        for member in contents.members
+    ]
+    return found, contents
 
 
 def list_files(folder: Path) -> list[FoundFile]:
@@ -95,22 +151,29 @@ class Memory:
     """What has been read: the stream's position as an object.
 
     `reader` names how files were read; when the way of reading changes, all are read again. `accounts` holds, for
-    each own account, the last day that is complete.
+    each own account, the last day that is complete. `others` are files that other streams read: not opened again
+    just to see that.
     """
 
     reader: str
     files: dict[str, tuple[int, int, str]] = field(default_factory=dict)  # name -> size, changed, digest
+    others: dict[str, tuple[int, int, str]] = field(default_factory=dict)  # name -> size, changed, kind
     accounts: dict[str, str] = field(default_factory=dict)  # account -> ISO day
+    notes: dict[str, Json] = field(default_factory=dict)  # name -> what its reader wants to know of it later
+    # A file that bears on completeness has been there, read or refused.
+    has_seen: bool = False
     _digests: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, position: dict[str, Json] | None, reader: str) -> Memory:
         stored = position or {}
+        # What was kept before `seen` was: a position with an account had seen a statement.
         memory = cls(reader, accounts=dict(stored.get("accounts", {})))
+        memory.has_seen = bool(stored.get("seen", memory.accounts))
         if stored.get("reader") == reader:
-            memory.files = {
-                name: (size, changed, digest) for name, (size, changed, digest) in stored.get("files", {}).items()
-            }
+            memory.files = {name: (size, changed, last) for name, (size, changed, last) in _entries(stored, "files")}
+            memory.others = {name: (size, changed, last) for name, (size, changed, last) in _entries(stored, "others")}
+            memory.notes = dict(stored.get("notes", {}))
             memory._digests = {digest for _, _, digest in memory.files.values()}
         return memory
 
@@ -119,7 +182,10 @@ class Memory:
         return {
             "reader": self.reader,
             "files": {name: list(entry) for name, entry in self.files.items()},
+            "others": {name: list(entry) for name, entry in self.others.items()},
             "accounts": dict(self.accounts),
+            "notes": dict(self.notes),
+            "seen": self.has_seen,
         }
 
     def is_untouched(self, file: FoundFile) -> bool:
@@ -127,9 +193,27 @@ class Memory:
         size, changed, _ = self.files.get(file.name, (-1, -1, ""))
         return (size, changed) == (file.size, file.changed)
 
+    def other_kind(self, file: FoundFile) -> str | None:
+        """The kind of a file that was found to be another stream's; None = unknown, or changed since."""
+        size, changed, kind = self.others.get(file.name, (-1, -1, ""))
+        return kind if (size, changed) == (file.size, file.changed) else None
+
     def knows(self, digest: str) -> bool:
         return digest in self._digests
 
     def remember(self, file: FoundFile, digest: str) -> None:
         self.files[file.name] = (file.size, file.changed, digest)
         self._digests.add(digest)
+
+    def pass_over(self, file: FoundFile, kind: str) -> None:
+        self.others[file.name] = (file.size, file.changed, kind)
+
+    def note_complete(self, reach: Mapping[str, date]) -> None:
+        """Complete days only ever move on."""
+        for account, day in reach.items():
+            self.accounts[account] = max(self.accounts.get(account, ""), day.isoformat())
+
+
+def _entries(stored: Mapping[str, Json], key: str) -> Iterable[tuple[str, Json]]:
+    entries: Mapping[str, Json] = stored.get(key, {})
+    return entries.items()

@@ -7,11 +7,20 @@ from typing import Literal
 
 import msgspec
 
-from base.purposes import parse_purpose
+from base.purposes import clean_purpose, read_vat_amount
 from base.tax_ids import clean_tax_id
 from base.text import say
 from connectors.onec.money_kinds import BANK_TRANSIT, Facts, Kind, currency_of, kind_of
-from connectors.onec.movements import PAYEE, PAYER, DocumentError, Movement, clean_account, read_movement
+from connectors.onec.movements import (
+    CREDITED,
+    DEBITED,
+    PAYEE,
+    PAYER,
+    DocumentError,
+    Movement,
+    clean_account,
+    read_movement,
+)
 from connectors.onec.settings import OnecSettings
 from connectors.onec.statement import Block
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
@@ -19,20 +28,41 @@ from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
 PAYMENTS = target(
     "core.payments",
     "payment_id paid_on amount currency amount_reporting vat_amount kind payer_name payer_tax_id payer_account"
-    " own_account purpose document_number document_on",
+    " own_account purpose document_number document_on file channel",
+)
+CHANNEL = "statement"
+
+# The keys of a document that a payment is made of; the others stay in the payload and aren't even decoded.
+_KEYS = (
+    *(f"{side}{suffix}" for side in (PAYER, PAYEE) for suffix in ("", "1", "ИНН", "Счет", "РасчСчет")),
+    *("СекцияДокумент", "Номер", "Дата", "Сумма", DEBITED, CREDITED, "СтатусСоставителя", "ПоказательКБК"),
+    *("НазначениеПлатежа", *(f"НазначениеПлатежа{line}" for line in range(1, 7))),
+)
+_FIELDS = [f"key_{place}" for place in range(len(_KEYS))]
+# A struct and no TypedDict: msgspec 0.22 finds none of the Cyrillic keys of a TypedDict.
+_DOCUMENT = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "Document", [(name, str, "") for name in _FIELDS], rename=dict(zip(_FIELDS, _KEYS, strict=True)), frozen=True
+    )
 )
 
 
 class Stored(msgspec.Struct):
     """A payload: the document's keys, and from which own account it is seen."""
 
-    document: dict[str, str]
+    document: msgspec.Raw
     own_account: str
     direction: Literal["in", "out"]
     is_between_own: bool
 
 
 _DECODER = msgspec.json.Decoder(Stored)
+
+
+def _document_of(stored: Stored) -> Block:
+    values = msgspec.structs.astuple(_DOCUMENT.decode(stored.document))
+    filled = {key: value for key, value in zip(_KEYS, values, strict=True) if value}
+    return Block("document", 0, 0, filled.get("СекцияДокумент", ""), filled)
 
 
 def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -42,7 +72,7 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
     where a bank stands between: it would be the bank's.
     """
     stored = _DECODER.decode(record.payload)
-    document = Block("document", 0, 0, stored.document.get("СекцияДокумент", ""), stored.document)
+    document = _document_of(stored)
     try:
         movement = read_movement(document, stored.own_account, stored.direction, is_between_own=stored.is_between_own)
     except DocumentError as error:
@@ -51,8 +81,9 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
         ) from None
     side = PAYER if stored.direction == "in" else PAYEE
     purpose = purpose_of(document)
+    cleaned = clean_purpose(purpose)
     sign = 1 if stored.direction == "in" else -1
-    vat = parse_purpose(purpose).vat_amount
+    vat = read_vat_amount(cleaned)
     currency = _currency(stored.own_account, context)
     is_transit = movement.other.startswith(BANK_TRANSIT)
     amount = sign * movement.amount
@@ -66,7 +97,7 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
             amount if currency == context.currency else None,
             # A text can't hold more VAT than money: such a figure was misread or torn.
             sign * vat if vat is not None and vat < movement.amount else None,
-            _kind(document, movement, purpose, context),
+            _kind(document, movement, cleaned, context),
             name_of(document, side) or None,
             None if is_transit else clean_tax_id(document.get(f"{side}ИНН")),
             document.get(f"{side}РасчСчет", f"{side}Счет") or None,
@@ -74,6 +105,8 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
             purpose or None,
             movement.number or None,
             movement.ordered_on,
+            record.origin,
+            CHANNEL,
         ),
     )
 
@@ -85,6 +118,7 @@ _PURPOSE_LINES = tuple(f"НазначениеПлатежа{line}" for line in r
 # or an individual's address.
 _BEFORE_NAME = re.compile(r"^(?:ИНН\s*)?\d{10,12}(?:[\\/]\d{9})?[,\s]*", re.IGNORECASE)
 _BEHIND_NAME = re.compile(r"\s+р/с\s+\d{20}.*$|//.*$", re.IGNORECASE)
+_NAME_KEYS = {side: (f"{side}1", side) for side in (PAYER, PAYEE)}
 
 
 def purpose_of(document: Block) -> str:
@@ -95,8 +129,12 @@ def purpose_of(document: Block) -> str:
 
 def name_of(document: Block, side: str) -> str:
     """The name of a side without tax id, account and address."""
-    name = document.get(f"{side}1", side)
-    return _BEHIND_NAME.sub("", _BEFORE_NAME.sub("", name)).strip()
+    name = document.get(*_NAME_KEYS[side])
+    if name[:1].isdigit() or name[:3].upper() == "ИНН":
+        name = _BEFORE_NAME.sub("", name)
+    if "/" in name:
+        name = _BEHIND_NAME.sub("", name)
+    return name.strip()
 
 
 def _currency(account: str, context: MapContext) -> str:
@@ -118,7 +156,7 @@ def _kind(document: Block, movement: Movement, purpose: str, context: MapContext
         Facts(
             direction=movement.direction,
             other_account=movement.other,
-            purpose=" ".join(purpose.casefold().replace("ё", "е").split()),
+            purpose=purpose.casefold(),
             is_budget=_is_budget(document),
         )
     )

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 Kind = Literal["customer", "refund", "own_transfer", "other"]
 
 # Transit accounts of banks (cards, fast payments, cash machines, unclear sums): the payer's tax id is the bank's.
@@ -28,8 +30,7 @@ CURRENCIES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules look at. `purpose` is lower-case with ё as е and single spaces."""
 
     direction: Literal["in", "out"]
@@ -40,19 +41,28 @@ class Facts:
 
 @dataclass(frozen=True)
 class Rule:
+    """`stems`: a purpose that holds none of them can't fit `purpose`; looking for them is ten times quicker."""
+
     kind: Kind
     direction: Literal["in", "out"]
     accounts: tuple[str, ...] = ()  # prefixes of the other account; none = any
     purpose: str = ""  # pattern searched in the purpose; none = any
+    stems: tuple[str, ...] = ()
     is_budget: bool = False
 
     def fits(self, facts: Facts) -> bool:
-        return (
-            facts.direction == self.direction
-            and (not self.accounts or facts.other_account.startswith(self.accounts))
-            and (not self.is_budget or facts.is_budget)
-            and (not self.purpose or re.search(self.purpose, facts.purpose) is not None)
-        )
+        """Whether the rule, being of the movement's direction, decides it."""
+        if self.accounts and not facts.other_account.startswith(self.accounts):
+            return False
+        if self.is_budget and not facts.is_budget:
+            return False
+        if not self.purpose:
+            return True
+        purpose = facts.purpose
+        for stem in self.stems:
+            if stem in purpose:
+                return re.search(self.purpose, purpose) is not None
+        return False
 
 
 _RETURN = r"^\W*(?:частичн\w+ )?возвр(?:ат(?!н)|\.)"
@@ -62,30 +72,68 @@ RULES: tuple[Rule, ...] = (
     # Out: taxes, then what is given back but was no sale, then refunds, then everything else a firm pays.
     Rule("other", "out", is_budget=True),
     Rule("other", "out", accounts=TREASURY),
-    Rule("other", "out", purpose=rf"{_RETURN}.{{0,60}}?(?:{_BORROWED})"),
-    Rule("refund", "out", purpose=_RETURN),
+    Rule("other", "out", purpose=rf"{_RETURN}.{{0,60}}?(?:{_BORROWED})", stems=("возвр",)),
+    Rule("refund", "out", purpose=_RETURN, stems=("возвр",)),
     Rule("other", "out"),
     # In: what is no customer's money.
     Rule("other", "in", accounts=TREASURY + BANK_INCOME + LOANS_AND_DEPOSITS),
-    Rule("other", "in", purpose=_RETURN),  # a supplier's refund, a returned payment, a tax refund
-    Rule("other", "in", accounts=("47416", "47422"), purpose=r"возвр|неверн|ошибочн|не ?зачисл|уточн"),
-    Rule("other", "in", purpose=r"(?<!\w)(?:займ|заем(?!щик))"),
-    Rule("other", "in", purpose=r"(?:выдач\w|предоставлени\w|перечислени\w|получени\w|транш\w*) .{0,30}?кредит"),
-    Rule("other", "in", purpose=r"процент\w* (?:по|на) .{0,30}?(?:депозит|вклад|остат|счет)"),
+    Rule("other", "in", purpose=_RETURN, stems=("возвр",)),  # a supplier's refund, a returned payment, a tax refund
     Rule(
-        "other", "in", purpose=r"взнос\w* (?:учредител|участник|акционер|в уставн)|уставн\w+ капитал|вклад в имуществ"
+        "other",
+        "in",
+        accounts=("47416", "47422"),
+        purpose=r"возвр|неверн|ошибочн|не ?зачисл|уточн",
+        stems=("возвр", "неверн", "ошибочн", "зачисл", "уточн"),
     ),
-    Rule("other", "in", purpose=r"(?:финансов|безвозмездн)\w+ помощ"),
-    Rule("other", "in", purpose=r"(?:взнос|внесение|прием) наличн|инкассац|пополнение (?:счета|расч|р/с)"),
-    Rule("other", "in", purpose=r"собственн\w+ (?:денежн\w+ )?средств|между своими счет"),
-    Rule("other", "in", purpose=r"субсиди|возмещени\w+ ндс|страхов\w+ (?:возмещени|выплат)"),
+    Rule("other", "in", purpose=r"(?<!\w)(?:займ|заем(?!щик))", stems=("займ", "заем")),
+    Rule(
+        "other",
+        "in",
+        purpose=r"(?:выдач\w|предоставлени\w|перечислени\w|получени\w|транш\w*) .{0,30}?кредит",
+        stems=("кредит",),
+    ),
+    Rule(
+        "other",
+        "in",
+        purpose=r"процент\w* (?:по|на) .{0,30}?(?:депозит|вклад|остат|счет)",
+        stems=("процент",),
+    ),
+    Rule(
+        "other",
+        "in",
+        purpose=r"взнос\w* (?:учредител|участник|акционер|в уставн)|уставн\w+ капитал|вклад в имуществ",
+        stems=("взнос", "уставн", "вклад в имуществ"),
+    ),
+    Rule("other", "in", purpose=r"(?:финансов|безвозмездн)\w+ помощ", stems=("помощ",)),
+    Rule(
+        "other",
+        "in",
+        purpose=r"(?:взнос|внесение|прием) наличн|инкассац|пополнение (?:счета|расч|р/с)",
+        stems=("наличн", "инкассац", "пополнение"),
+    ),
+    Rule(
+        "other",
+        "in",
+        purpose=r"собственн\w+ (?:денежн\w+ )?средств|между своими счет",
+        stems=("собственн", "между своими"),
+    ),
+    Rule(
+        "other",
+        "in",
+        purpose=r"субсиди|возмещени\w+ ндс|страхов\w+ (?:возмещени|выплат)",
+        stems=("субсиди", "возмещени", "страхов"),
+    ),
     Rule("customer", "in"),
 )
+_OF_DIRECTION = {way: tuple(rule for rule in RULES if rule.direction == way) for way in ("in", "out")}
 
 
 def kind_of(facts: Facts) -> Kind:
     """The kind of a movement that is no transfer between own accounts."""
-    return next(rule.kind for rule in RULES if rule.fits(facts))
+    for rule in _OF_DIRECTION[facts.direction]:
+        if rule.fits(facts):
+            return rule.kind
+    raise AssertionError("the last rule of a direction fits everything")
 
 
 def currency_of(account: str) -> str | None:

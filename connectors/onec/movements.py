@@ -40,8 +40,7 @@ class DocumentError(Exception):
         self.got = got
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True):
     """Money that came to or left one own account, by one document."""
 
     own_account: str
@@ -84,9 +83,11 @@ def read_day(text: str) -> date | None:
     return datetime.strptime(day, "%d.%m.%Y").date() if day.count(".") == 2 else date.fromisoformat(day)  # noqa: DTZ007
 
 
-def _day(document: Block, *keys: str) -> date | None:
+def _day(document: Block, keys: tuple[str, ...]) -> date | None:
     for key in keys:
-        text = document.get(key)
+        text = document.values.get(key)
+        if not text:
+            continue
         try:
             day = read_day(text)
         except ValueError:
@@ -103,7 +104,7 @@ def read_amount(document: Block) -> Decimal:
     Raises:
         DocumentError: no amount.
     """
-    text = document.get("Сумма")
+    text = document.values.get("Сумма", "")
     try:
         amount = parse_money(text)
     except ValueError:
@@ -116,11 +117,13 @@ def read_amount(document: Block) -> Decimal:
 
 def _accounts(document: Block, side: str) -> list[str]:
     """Both accounts of a side: the one used for settlement, and the real one of an indirect settlement."""
-    keys = _ACCOUNT_KEYS[side]
-    return [clean_account(text) for key in keys if (text := document.values.get(key))]
+    first, second = _ACCOUNT_KEYS[side]
+    values = document.values
+    return [clean_account(text) for text in (values.get(first), values.get(second)) if text]
 
 
 _ACCOUNT_KEYS = {side: (f"{side}Счет", f"{side}РасчСчет") for side in (PAYER, PAYEE)}
+_DAY_KEYS = {"in": (CREDITED, DEBITED, "Дата"), "out": (DEBITED, CREDITED, "Дата")}
 
 
 # ── movements ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,22 +137,25 @@ def read_movements(document: Block, own: OwnAccounts) -> list[Movement]:
     Raises:
         DocumentError: no readable amount or day, or nothing tells in which direction the money went.
     """
-    payer = next((account for account in _accounts(document, PAYER) if account in own.stated), None)
-    payee = next((account for account in _accounts(document, PAYEE) if account in own.stated), None)
+    payers, payees = _accounts(document, PAYER), _accounts(document, PAYEE)
+    payer = next((account for account in payers if account in own.stated), None)
+    payee = next((account for account in payees if account in own.stated), None)
     sides: list[tuple[str, Direction]] = []
     if payer != payee:
         sides = [(account, way) for account, way in ((payer, _OUT), (payee, _IN)) if account]
     if not sides:
         direction = _direction_by_dates(document)
         sides = [(payer or _own_account(document, direction, own), direction)]
-    return [
-        read_movement(document, account, way, is_between_own=_is_between_own(document, way, own))
-        for account, way in sides
-    ]
+    movements = []
+    for account, way in sides:
+        others = payers if way == _IN else payees
+        is_between_own = not own.known.isdisjoint(others)
+        movements.append(_movement(document, account, way, others, is_between_own=is_between_own))
+    return movements
 
 
 def _direction_by_dates(document: Block) -> Direction:
-    debited, credited = _day(document, DEBITED), _day(document, CREDITED)
+    debited, credited = _day(document, (DEBITED,)), _day(document, (CREDITED,))
     if credited and not debited:
         return "in"
     if debited and not credited:
@@ -172,34 +178,40 @@ def _own_account(document: Block, direction: Direction, own: OwnAccounts) -> str
     return accounts[0] if accounts else ""
 
 
-def _is_between_own(document: Block, direction: Direction, own: OwnAccounts) -> bool:
-    return any(account in own.known for account in _accounts(document, PAYER if direction == "in" else PAYEE))
-
-
 def read_movement(document: Block, own_account: str, direction: Direction, *, is_between_own: bool) -> Movement:
     """The movement of a document whose own side is known.
 
     Raises:
         DocumentError: no readable amount or day.
     """
-    other_side = PAYER if direction == "in" else PAYEE
-    days = (CREDITED, DEBITED, "Дата") if direction == "in" else (DEBITED, CREDITED, "Дата")
-    booked_on = _day(document, *days)
+    others = _accounts(document, PAYER if direction == "in" else PAYEE)
+    return _movement(document, own_account, direction, others, is_between_own=is_between_own)
+
+
+def _movement(
+    document: Block, own_account: str, direction: Direction, others: list[str], *, is_between_own: bool
+) -> Movement:
+    days = _DAY_KEYS[direction]
+    booked_on = _day(document, days)
     if booked_on is None:
         message = say("В документе нет даты.", "The document has no date.")
         raise DocumentError("no_date", message, key=days[0], expected="dd.mm.yyyy")
-    others = _accounts(document, other_side)
+    # The real account where the bank gives both.
+    other = others[-1] if others else _tax_id_of_other(document, direction)
     return Movement(
-        own_account=own_account,
-        direction=direction,
-        booked_on=booked_on,
-        amount=read_amount(document),
-        number=document.get("Номер"),
-        ordered_on=_day(document, "Дата"),
-        # The real account where the bank gives both.
-        other=others[-1] if others else clean_tax_id(document.get(f"{other_side}ИНН")) or "",
-        is_between_own=is_between_own,
+        own_account,
+        direction,
+        booked_on,
+        read_amount(document),
+        document.values.get("Номер", ""),
+        _day(document, ("Дата",)),
+        other,
+        is_between_own,
     )
+
+
+def _tax_id_of_other(document: Block, direction: Direction) -> str:
+    return clean_tax_id(document.get(f"{PAYER if direction == 'in' else PAYEE}ИНН")) or ""
 
 
 # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -207,41 +219,41 @@ def read_movement(document: Block, own_account: str, direction: Direction, *, is
 
 def natural_key(movement: Movement) -> bytes:
     """What makes two lines of two statements the same movement, as a digest."""
+    ordered_on = movement.ordered_on
     parts = (
-        movement.own_account,
-        movement.direction,
-        movement.booked_on.isoformat(),
-        movement.number.lstrip("0"),
-        movement.ordered_on.isoformat() if movement.ordered_on else "",
-        f"{movement.amount:.2f}",
-        movement.other,
+        f"{movement.own_account}\x1f{movement.direction}\x1f{movement.booked_on}\x1f{movement.number.lstrip('0')}"
+        f"\x1f{ordered_on or ''}\x1f{movement.amount}\x1f{movement.other}"
     )
-    return blake2b("\x1f".join(parts).encode(), digest_size=8).digest()
+    return blake2b(parts.encode(), digest_size=8).digest()
 
 
-def record_id(movement: Movement, key: bytes, ordinal: int) -> str:
+def record_id(booked_on: str, number: str, key: bytes, ordinal: int) -> str:
     """`2026-02-02_501_9f3c2a7b1d0e4c55`; the second of genuine twins ends in `.2`."""
-    number = "".join(filter(str.isalnum, movement.number.lstrip("0")))
+    short = number.lstrip("0")
+    if not short.isalnum():
+        short = "".join(filter(str.isalnum, short))
     twin = f".{ordinal}" if ordinal > 1 else ""
-    return f"{movement.booked_on}_{number}_{key.hex()}{twin}"
+    return f"{booked_on}_{short}_{key.hex()}{twin}"
 
 
-def payload(document: Block, movement: Movement) -> bytes:
-    """The record as it is kept: the document's own keys, and whose account it is seen from. No file, no line, so
-    that the copy in an overlapping statement is the same payload."""
-    record = {
-        "document": _keys_of(document),
-        "own_account": movement.own_account,
-        "direction": movement.direction,
-        "is_between_own": movement.is_between_own,
-    }
-    return msgspec.json.encode(record, order="sorted")
+def document_json(document: Block) -> bytes:
+    """A document's own keys, sorted."""
+    return msgspec.json.encode({**document.values, "СекцияДокумент": document.title}, order="sorted")
+
+
+def payload(document: bytes, own_account: str, direction: str, *, is_between_own: bool) -> bytes:
+    """The record as it is kept: the document's own keys (`document_json`), and whose account it is seen from. No file,
+    no line, so that the copy in an overlapping statement is the same payload. Keys stand in alphabetical order."""
+    flag = b"true" if is_between_own else b"false"
+    account = msgspec.json.encode(own_account)
+    return b'{"direction":"%s","document":%s,"is_between_own":%s,"own_account":%s}' % (
+        direction.encode(),
+        document,
+        flag,
+        account,
+    )
 
 
 def unreadable_payload(document: Block) -> bytes:
     """A document that gave no movement, as it is kept beside its reject."""
-    return msgspec.json.encode({"document": _keys_of(document)}, order="sorted")
-
-
-def _keys_of(document: Block) -> dict[str, str]:
-    return {**document.values, "СекцияДокумент": document.title}
+    return b'{"document":%s}' % document_json(document)

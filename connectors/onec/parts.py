@@ -9,9 +9,10 @@ from datetime import date, datetime, timedelta
 from base.text import Text, say
 from connectors.onec.integrity import Balance, Mismatch, read_balance
 from connectors.onec.movements import clean_account, read_day
-from connectors.onec.statement import DOWNLOAD_AGAIN, Block, StatementError
+from connectors.onec.statement import DOWNLOAD_AGAIN, KEYS, Block, StatementError
 
 SHOWN_MISMATCHES = 3
+KNOWN_KEYS = frozenset(KEYS.values())
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Part:
     documents: int = 0
     has_dates: bool = False
     is_torn: bool = False  # its last document or section has no end mark
+    last_line: int = 0  # where its last document or section begins
     mismatches: list[Mismatch] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -46,6 +48,7 @@ class Part:
 
     def add_section(self, section: Block) -> None:
         self.sections += 1
+        self.last_line = section.line
         self.is_torn = not section.is_closed
         if account := section.get("РасчСчет"):
             self.accounts.add(clean_account(account))
@@ -101,7 +104,8 @@ def _day_of(block: Block, key: str) -> date | None:
 
 def refuse_foreign(part: Part) -> None:
     """Orders on their way to the bank are no money, and a header without one readable key is no header."""
-    if not part.header.values and not part.header.accounts and not part.sections:
+    is_readable = part.header.accounts or any(key in KNOWN_KEYS for key in part.header.values)
+    if not is_readable and not part.sections:
         raise StatementError(
             "damaged_text",
             say("В заголовке выписки нет ни одного понятного поля.", "The statement's header has no readable field."),
@@ -118,6 +122,7 @@ def refuse_foreign(part: Part) -> None:
                 "Положите сюда выписку из банка (kl_to_1c), а файл поручений уберите.",
                 "Put the bank's statement (kl_to_1c) here and take the file of orders away.",
             ),
+            path=f"line {part.header.line}",
         )
 
 

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 from itertools import chain
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from base.text import say
 from connectors.onec.integrity import Ledger
@@ -24,17 +28,30 @@ from connectors.onec.movements import (
     Movement,
     OwnAccounts,
     clean_account,
-    natural_key,
+    document_json,
+    payload,
     read_movements,
     record_id,
 )
 from connectors.onec.parts import Finding, Part, findings_of, refuse_foreign
+from connectors.onec.spool import Spool
 from connectors.onec.statement import Block, StatementError, detect_encoding, read_blocks
 
-# A file of no more documents is kept in memory between judging and handing on, a larger one is read twice.
-KEPT_DOCUMENTS = 5_000
+# More documents of one file that can't be read: it isn't they that are wrong.
+MOST_FINDINGS = 10_000
 # A torn document is believed if all of these are there.
 ESSENTIAL = (("Номер",), ("Дата",), ("Сумма",))
+
+
+class StatementRecord(NamedTuple):
+    """A movement on its way to a page."""
+
+    record_id: str
+    payload: bytes
+    part: int
+    line: int
+    booked_on: date
+    own_account: str
 
 
 @dataclass
@@ -44,71 +61,99 @@ class Survey:
     encoding: str
     parts: list[Part]
     findings: list[Finding]
-    _own: list[OwnAccounts]
     # Documents between own accounts of one statement, by line: which of their two sides count.
     _sides: dict[int, frozenset[str]]
-    _kept: list[Block] | None
+    _spool: Spool
 
-    def records(self, stream: BinaryIO) -> Generator[tuple[str, Block, Movement], None, None]:
-        """`(record_id, document, movement)` in the file's order; findings are passed over.
+    def records(self) -> Generator[StatementRecord, None, None]:
+        """The movements in the file's order, once; findings are passed over.
 
         The n-th twin within one statement gets ordinal n: bank orders for equal fees on one day are two payments.
         """
-        twins: list[Counter[bytes]] = [Counter() for _ in self.parts]
-        blocks = self._kept if self._kept is not None else read_blocks(stream, self.encoding)
-        for document in blocks:
-            if document.kind != "document" or not _is_whole(document):
-                continue
-            try:
-                movements = read_movements(document, self._own[document.part])
-            except DocumentError:
-                continue  # told as a finding
-            sides = self._sides.get(document.line)
-            for movement in movements:
-                if sides is None or movement.direction in sides:
-                    key = natural_key(movement)
-                    twins[document.part][key] += 1
-                    yield record_id(movement, key, twins[document.part][key]), document, movement
+        with closing(self._spool) as spool:
+            repeated = spool.repeated_keys()
+            twins: list[Counter[bytes]] = [Counter() for _ in self.parts]
+            for kept in spool.read():
+                chosen = self._sides.get(kept.line) if self._sides else None
+                for side in kept.sides:
+                    if chosen is not None and side.direction not in chosen:
+                        continue
+                    ordinal = 1
+                    if side.key in repeated:
+                        twins[kept.part][side.key] += 1
+                        ordinal = twins[kept.part][side.key]
+                    yield StatementRecord(
+                        record_id(side.booked_on, side.number, side.key, ordinal),
+                        payload(kept.document, side.own_account, side.direction, is_between_own=side.is_between_own),
+                        kept.part,
+                        kept.line,
+                        _day_of(side.booked_on),
+                        side.own_account,
+                    )
+
+
+@lru_cache(maxsize=4096)
+def _day_of(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+class Transfer(NamedTuple):
+    """A document between own accounts of one statement."""
+
+    part: int
+    line: int
+    is_debited: bool
+    is_credited: bool
+    movements: list[Movement]  # out, in
 
 
 # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def survey(
-    stream: BinaryIO, *, configured: Iterable[str] = (), encoding: str | None = None, keep: int = KEPT_DOCUMENTS
+    stream: BinaryIO,
+    *,
+    configured: Iterable[str] = (),
+    encoding: str | None = None,
+    spool_folder: Path | None = None,
 ) -> Survey:
-    """Read a file once and judge it.
+    """Read a file and judge it.
 
-    `configured`: own accounts by the configuration, for files that don't state theirs. Up to `keep` documents stay in
-    memory; of a longer file `Survey.records` reads the stream again.
+    `configured`: own accounts by the configuration, for files that don't state theirs. What a large file gave waits
+    for the verdict in an unnamed file of `spool_folder` (default: the system's folder for temporary files).
 
     Raises:
         StatementError: nothing of the file may be loaded.
+        OSError: the file can't be read, or there is no room for the spool.
     """
     encoding = encoding or detect_encoding(stream)
     ours = frozenset(clean_account(account) for account in configured)
-    judge = _Judge(ours, None, keep)
-    judge.read(read_blocks(stream, encoding))
-    if judge.learned_late:
-        # Balance sections behind the documents named further own accounts: the sides are judged anew with them.
-        judge = _Judge(ours, [frozenset(part.accounts) for part in judge.parts], keep)
+    with ExitStack() as spools:
+        judge = _Judge(ours, None, spools.enter_context(closing(Spool(spool_folder))))
         judge.read(read_blocks(stream, encoding))
-    return judge.verdict(encoding)
+        if judge.learned_late:
+            # Balance sections behind the documents named further own accounts: the sides are judged anew with them.
+            accounts = [frozenset(part.accounts) for part in judge.parts]
+            spools.close()
+            judge = _Judge(ours, accounts, spools.enter_context(closing(Spool(spool_folder))))
+            judge.read(read_blocks(stream, encoding))
+        found = judge.verdict(encoding)
+        spools.pop_all()
+    return found
 
 
 class _Judge:
-    def __init__(self, configured: frozenset[str], accounts: Sequence[frozenset[str]] | None, keep: int) -> None:
+    def __init__(self, configured: frozenset[str], accounts: Sequence[frozenset[str]] | None, spool: Spool) -> None:
         self.parts: list[Part] = []
         self.learned_late = False
         self._configured = configured
         self._accounts = accounts
-        self._keep_at_most = keep
+        self._spool = spool
         self._seen: set[str] = set()
         self._own: list[OwnAccounts | None] = []
         self._ledgers: list[Ledger] = []
-        self._between: list[tuple[Block, list[Movement]]] = []
+        self._between: list[Transfer] = []
         self._findings: list[Finding] = []
-        self._kept: list[Block] | None = []
 
     def read(self, blocks: Iterator[Block]) -> None:
         for block in blocks:
@@ -135,31 +180,46 @@ class _Judge:
 
     def _take(self, part: Part, document: Block) -> None:
         part.documents += 1
+        part.last_line = document.line
         part.has_dates = part.has_dates or bool(document.get(DEBITED, CREDITED))
         part.is_torn = not document.is_closed
-        self._keep(document)
         if not _is_whole(document):
-            self._findings.append(_torn(document))
+            self._find(_torn(document))
             return
         try:
             movements = read_movements(document, self._own_accounts(document.part))
         except DocumentError as error:
-            finding = Finding(
-                error.code, error.message, document.line, error.key, error.expected, error.got, document=document
+            self._find(
+                Finding(
+                    error.code, error.message, document.line, error.key, error.expected, error.got, document=document
+                )
             )
-            self._findings.append(finding)
             return
+        self._spool.add(document.part, document.line, document_json(document), movements)
         if len(movements) > 1:
-            self._between.append((document, movements))
+            is_debited, is_credited = bool(document.get(DEBITED)), bool(document.get(CREDITED))
+            self._between.append(Transfer(document.part, document.line, is_debited, is_credited, movements))
             return
         for movement in movements:
             self._ledgers[document.part].add(movement)
 
-    def _keep(self, document: Block) -> None:
-        if self._kept is not None:
-            self._kept.append(document)
-            if len(self._kept) > self._keep_at_most:
-                self._kept = None
+    def _find(self, finding: Finding) -> None:
+        self._findings.append(finding)
+        if len(self._findings) > MOST_FINDINGS:
+            first = self._findings[0]
+            raise StatementError(
+                "unreadable_documents",
+                say(
+                    "Больше {count} документов файла не читаются, первый в строке {line}: {message} Ничего из файла не"
+                    " загружено.",
+                    "More than {count} documents of the file can't be read, the first at line {line}: {message} Nothing"
+                    " of the file was loaded.",
+                    count=MOST_FINDINGS,
+                    line=first.line,
+                    message=first.message,
+                ),
+                path=f"line {first.line}",
+            )
 
     def _own_accounts(self, place: int) -> OwnAccounts:
         own = self._own[place]
@@ -176,8 +236,7 @@ class _Judge:
             sides |= self._settle_between(place, part)
             self._refuse_truncated(part)
             self._findings += findings_of(part)
-        own = [self._own_accounts(place) for place in range(len(self.parts))]
-        return Survey(encoding, self.parts, self._findings, own, sides, self._kept)
+        return Survey(encoding, self.parts, self._findings, sides, self._spool)
 
     def _settle_between(self, place: int, part: Part) -> dict[int, frozenset[str]]:
         """Count transfers between own accounts, and check the balances with them.
@@ -185,14 +244,14 @@ class _Judge:
         Some banks list such a document once, some once for each account. Where both dates stand on each, only the
         balances tell: the second reading is taken if it ties and the first doesn't.
         """
-        between = [(document, movements) for document, movements in self._between if document.part == place]
+        between = [transfer for transfer in self._between if transfer.part == place]
         sides: dict[int, frozenset[str]] = {}
         for is_listed_twice in (False, True):
             trial = _choose_sides(between, is_listed_twice=is_listed_twice)
             ledger = self._ledgers[place].copy()
-            for document, movements in between:
-                for movement in movements:
-                    if movement.direction in trial[document.line]:
+            for transfer in between:
+                for movement in transfer.movements:
+                    if movement.direction in trial[transfer.line]:
                         ledger.add(movement)
             mismatches = ledger.mismatches(part.balances)
             if not is_listed_twice or (part.mismatches and not mismatches):
@@ -214,6 +273,7 @@ class _Judge:
                     " Nothing of it was loaded.",
                     mismatch=part.mismatches[0].render(),
                 ),
+                path=f"line {part.last_line or part.header.line}",
             )
         if part.is_torn or not (part.sections or part.documents):
             raise StatementError(
@@ -222,25 +282,25 @@ class _Judge:
                     "Файл обрезан: последний раздел не закончен. Ничего из него не загружено.",
                     "The file is cut off: its last section has no end. Nothing of it was loaded.",
                 ),
+                path=f"line {part.last_line or part.header.line}",
             )
 
 
-def _choose_sides(
-    between: Sequence[tuple[Block, list[Movement]]], *, is_listed_twice: bool
-) -> dict[int, frozenset[str]]:
+def _choose_sides(between: Sequence[Transfer], *, is_listed_twice: bool) -> dict[int, frozenset[str]]:
     """Which sides of each transfer between own accounts count, by the document's line.
 
     A copy with only `ДатаСписано` filled is the payer's, one with only `ДатаПоступило` the payee's; a copy without
     its counterpart stands for both sides.
     """
-    groups: dict[tuple[object, ...], list[Block]] = defaultdict(list)
-    for document, (out, _) in between:
-        groups[out.own_account, out.other, out.amount, out.ordered_on].append(document)
-    sides: dict[int, set[str]] = {document.line: set() for document, _ in between}
+    groups: dict[tuple[object, ...], list[Transfer]] = defaultdict(list)
+    for transfer in between:
+        out = transfer.movements[0]
+        groups[out.own_account, out.other, out.amount, out.ordered_on].append(transfer)
+    sides: dict[int, set[str]] = {transfer.line: set() for transfer in between}
     for copies in groups.values():
-        debited = [copy for copy in copies if copy.get(DEBITED) and not copy.get(CREDITED)]
-        credited = [copy for copy in copies if copy.get(CREDITED) and not copy.get(DEBITED)]
-        neutral = [copy for copy in copies if bool(copy.get(CREDITED)) == bool(copy.get(DEBITED))]
+        debited = [copy for copy in copies if copy.is_debited and not copy.is_credited]
+        credited = [copy for copy in copies if copy.is_credited and not copy.is_debited]
+        neutral = [copy for copy in copies if copy.is_credited == copy.is_debited]
         payers = debited + credited[len(debited) :] + (neutral[::2] if is_listed_twice else neutral)
         payees = credited + debited[len(credited) :] + (neutral[1::2] if is_listed_twice else neutral)
         if is_listed_twice and len(neutral) % 2:

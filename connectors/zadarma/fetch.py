@@ -19,7 +19,7 @@ from connectors.zadarma.windows import LONGEST_DAYS, SECOND, Window, latest_wall
 FIRST_LOAD_DAYS = 365
 # A window is held in memory until its calls are whole, and a kill reads it again; a smaller one wastes a larger part
 # of its last page.
-PAGES_PER_WINDOW = 30
+PAGES_PER_WINDOW = 50
 
 PBX = "statistics/pbx/"
 # The billing statistics: outgoing calls, and incoming ones in a method of their own.

@@ -13,6 +13,9 @@ from demo.http import HttpRequest, HttpResponse, json_response
 CODE_LIFE = timedelta(minutes=20)
 ACCESS_LIFE = timedelta(days=1)
 REFRESH_LIFE = timedelta(days=90)
+# The host all accounts share; it is named in every access token and knows where an account went.
+API_DOMAIN = "api-b.amocrm.ru"
+ADDRESS_PATH = "/oauth2/account/current/subdomain"
 
 
 class TokenOffice:
@@ -26,6 +29,8 @@ class TokenOffice:
         self._access: dict[str, int] = {}
         self._count = 0
         self.refresh_count = 0
+        # The account's domain since it was renamed; on any other it is unknown. "" = any host will do.
+        self.domain = ""
 
     def issue_code(self) -> str:
         """A new authorisation code, as the integration's card shows it."""
@@ -42,7 +47,21 @@ class TokenOffice:
         """All access tokens die before their time; refresh tokens stay."""
         self._access.clear()
 
+    def is_elsewhere(self, request: HttpRequest) -> bool:
+        """The account was renamed, and this request went to its old domain."""
+        return bool(self.domain) and request.headers.get("host") != self.domain
+
+    def answer_address(self, request: HttpRequest) -> HttpResponse:
+        """Where the account of a refresh token is reached now."""
+        if self._refresh.get(request.headers.get("x-refresh-token", ""), 0) <= self._now():
+            return _refusal("Token has been revoked")
+        subdomain, _, top_level_domain = self.domain.partition(".")
+        place = {"id": 1, "subdomain": subdomain, "domain": self.domain, "top_level_domain": top_level_domain}
+        return json_response(place)
+
     def answer(self, request: HttpRequest) -> HttpResponse:
+        if self.is_elsewhere(request):
+            return _refusal(None)
         body = json.loads(request.body or b"{}")
         if any(body.get(name) != value for name, value in self._client.items()):
             return _refusal(None)
@@ -73,7 +92,8 @@ class TokenOffice:
         return json_response(content)
 
     def _jwt(self) -> str:
-        claims = {"jti": str(self._count), "exp": self._now() + int(ACCESS_LIFE.total_seconds())}
+        expires_at = self._now() + int(ACCESS_LIFE.total_seconds())
+        claims = {"jti": str(self._count), "exp": expires_at, "api_domain": API_DOMAIN}
         coded = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
         return f"eyJ0eXAiOiJKV1QifQ.{coded}.c2lnbmF0dXJl"
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from base.clock import Clock
-from demo.amocrm.oauth import TokenOffice
+from demo.amocrm.oauth import ADDRESS_PATH, API_DOMAIN, TokenOffice
 from demo.amocrm.query import BadQueryError, Query, read_query
 from demo.amocrm.tables import Record, Table
-from demo.amocrm.world import LISTS, AmocrmWorld
+from demo.amocrm.world import AmocrmWorld
 from demo.http import FaultSource, HttpRequest, HttpResponse, SimulatedServer, html_response, json_response
 
 API = "/api/v4/"
@@ -33,6 +33,7 @@ ORDERS = {
     "events": set[str](),
 }
 NOTE_ORDERS = {"updated_at", "id"}
+ELEMENT_ORDERS = {"updated_at", "id"}
 ACCOUNT_PARTS = {"is_api_filter_enabled", "version", "invoices_settings", "drive_url"}
 UNPAGED = {"leads/pipelines", "sources"}
 # Refusals in a row after which the edge blocks the client for good.
@@ -53,6 +54,9 @@ class Quirks:
     clamps_to: int | None = None  # a smaller page than asked for, in silence
     is_admin: bool = True
     is_paid: bool = True
+    # Answered to every address of lists: 402 the plan lacks them, 403 the user may not, 404 the account has none.
+    catalogs_status: int = 200
+    filters_elements: bool = False  # no filter or order of a catalogue's elements is documented
 
 
 class AmocrmServer(SimulatedServer):
@@ -90,9 +94,12 @@ class AmocrmServer(SimulatedServer):
             return html_response(429, "429 Too Many Requests")
         if self.oauth is not None and request.path == "/oauth2/access_token" and request.method == "POST":
             return self.oauth.answer(request)
+        if self.oauth is not None and request.headers.get("host") == API_DOMAIN and request.path == ADDRESS_PATH:
+            return self.oauth.answer_address(request)
         if not request.path.startswith(API):
             return html_response(404, "404 Not Found")
-        if not self._knows(request.headers.get("authorization", "")):
+        is_elsewhere = self.oauth is not None and self.oauth.is_elsewhere(request)
+        if is_elsewhere or not self._knows(request.headers.get("authorization", "")):
             return _problem(401, "Unauthorized", "Необходима авторизация")
         if not self.quirks.is_paid:
             return _problem(402, "Payment Required", "Аккаунт не оплачен")
@@ -125,11 +132,13 @@ class AmocrmServer(SimulatedServer):
     def _get(self, request: HttpRequest, path: str) -> HttpResponse:
         if path == "account":
             return self._account(request)
+        if path.startswith("catalogs") and self.quirks.catalogs_status != 200:
+            return _problem(self.quirks.catalogs_status, "Refused", "Недоступно")
         if path == "users" or path.startswith("users/"):
             return self._users(request, path)
         if path in self.world.dictionaries:
             return self._dictionary(request, path)
-        if path in LISTS:
+        if path in self.world.tables:
             return self._list(request, path)
         match = _RECORD.fullmatch(path)
         if match:
@@ -206,21 +215,22 @@ class AmocrmServer(SimulatedServer):
         return self._page(request, path, query, table, rows, has_next)
 
     def _choose(self, table: Table, path: str, query: Query) -> list[Record]:
-        bounds = query.bounds if self.quirks.filters_work else {}
+        filters_work = self.quirks.filters_work and (self.quirks.filters_elements or not path.endswith("/elements"))
+        bounds = query.bounds if filters_work else {}
         if not self.quirks.bounds_are_inclusive:
             bounds = {
                 name: (None if low is None else low + 1, None if high is None else high - 1)
                 for name, (low, high) in bounds.items()
             }
         order, is_descending = self._order(path, query)
-        chosen = table.select(order, bounds=bounds, wanted=query.predicate() if self.quirks.filters_work else None)
+        chosen = table.select(order, bounds=bounds, wanted=query.predicate() if filters_work else None)
         return chosen[::-1] if is_descending else chosen
 
     def _order(self, path: str, query: Query) -> tuple[str, bool]:
         """An order the endpoint does not know is ignored. The log's own order is newest first."""
         if path == "events":
             return "created_at", True
-        allowed = NOTE_ORDERS if path.endswith("/notes") else ORDERS[path]
+        allowed = NOTE_ORDERS if path.endswith("/notes") else ORDERS.get(path, ELEMENT_ORDERS)
         if path == "tasks" and not self.quirks.orders_tasks_by_update:
             allowed = allowed - {"updated_at"}
         if query.order is None or query.order[0] not in allowed:
@@ -252,8 +262,10 @@ def _dress(path: str) -> Callable[[Record, frozenset[str], str], Record]:
     def dress(record: Record, parts: frozenset[str], link: str) -> Record:
         dressed = {name: value for name, value in record.items() if name != "_embedded"}
         dressed["_links"] = {"self": {"href": link}}
-        embedded: dict[str, Any] = record.get("_embedded") or {}
-        dressed["_embedded"] = {name: value for name, value in embedded.items() if name in always or name in parts}
+        # Tasks and notes have no such part at all.
+        if "_embedded" in record:
+            embedded: dict[str, Any] = record["_embedded"] or {}
+            dressed["_embedded"] = {name: value for name, value in embedded.items() if name in always or name in parts}
         return dressed
 
     return dress

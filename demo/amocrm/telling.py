@@ -10,8 +10,12 @@ from typing import Any
 from base.times import to_unix
 from demo.amocrm.tables import Record
 from demo.amocrm.telling_account import (
+    BILL_PRICE_FIELD,
+    BILL_STATUS_FIELD,
+    BILL_STATUSES,
     COMPANY_TAX_FIELD,
     DEAL_TAX_FIELD,
+    INVOICE_CATALOG_ID,
     INVOICE_FIELD,
     LOST,
     PHONE_FIELD,
@@ -85,10 +89,39 @@ def _tell_deal(world: AmocrmWorld, story: Story, deal: Deal, now: datetime, reas
                 "companies": [] if deal.company_id is None else [{"id": deal.company_id}],
                 "contacts": [{"id": deal.contact_id, "is_main": True}],
                 "loss_reason": [reason] if reason else [],
-                "catalog_elements": [],
+                "catalog_elements": _tell_invoice(world, deal, amount),
             },
         },
     )
+
+
+def _tell_invoice(world: AmocrmWorld, deal: Deal, amount: Decimal) -> list[Record]:
+    """The deal's invoice as an element of the list of invoices; gives the deal's link to it."""
+    if deal.invoice_number is None:
+        return []
+    option_id, label = BILL_STATUSES["created"]
+    status = {"value": label, "enum_id": option_id, "enum_code": "created"}
+    values = [
+        {"field_id": field_id, "field_name": name, "field_code": code, "field_type": kind, "values": [value]}
+        for (field_id, name, code, kind), value in (
+            (BILL_STATUS_FIELD, status),
+            (BILL_PRICE_FIELD, {"value": str(amount)}),
+        )
+    ]
+    created_at = to_unix(deal.created_at)
+    element = {
+        "id": deal.deal_id,
+        "name": f"Счет № {deal.invoice_number}",
+        "created_by": deal.owner,
+        "updated_by": deal.owner,
+        "created_at": created_at,
+        "updated_at": created_at,
+        "is_deleted": None,
+        "catalog_id": INVOICE_CATALOG_ID,
+        "custom_fields_values": values,
+    }
+    world.add(f"catalogs/{INVOICE_CATALOG_ID}/elements", element)
+    return [{"id": deal.deal_id, "metadata": {"quantity": 1, "catalog_id": INVOICE_CATALOG_ID}}]
 
 
 def _tell_moves(world: AmocrmWorld, story: Story, deal: Deal, now: datetime) -> tuple[int, datetime]:

@@ -22,6 +22,11 @@ ACCOUNT_FIELDS = {
     "contacts/custom_fields": (PHONE_FIELD,),
     "companies/custom_fields": (COMPANY_TAX_FIELD,),
 }
+# The list of invoices; its type is what tells it from other lists.
+INVOICE_CATALOG_ID = 4521
+BILL_STATUS_FIELD = (701, "Статус", "BILL_STATUS", "select")
+BILL_PRICE_FIELD = (702, "Итоговая сумма", "BILL_PRICE", "numeric")
+BILL_STATUSES = {"created": (71, "Создан"), "paid": (72, "Оплачен")}
 LOSS_REASON_ID = 17_001
 
 
@@ -35,6 +40,13 @@ def open_account(story: Story) -> AmocrmWorld:
     world.dictionaries["leads/loss_reasons"][1].extend(loss_reasons(story).values())
     for path, fields in ACCOUNT_FIELDS.items():
         world.dictionaries[path][1].extend(_field_definition(path, place, *field) for place, field in enumerate(fields))
+    fields = (BILL_STATUS_FIELD, BILL_PRICE_FIELD)
+    bill_fields = [_field_definition("catalogs", place, *field) for place, field in enumerate(fields)]
+    bill_fields[0]["enums"] = [
+        {"id": option_id, "value": label, "sort": option_id, "code": code}
+        for code, (option_id, label) in BILL_STATUSES.items()
+    ]
+    world.open_catalog(INVOICE_CATALOG_ID, "invoices", bill_fields)
     return world
 
 

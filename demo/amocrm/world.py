@@ -46,6 +46,7 @@ class AmocrmWorld:
             "companies/custom_fields": ("custom_fields", []),
             "sources": ("sources", []),
             "leads/tags": ("tags", []),
+            "catalogs": ("catalogs", []),
         }
         self.tables = {path: Table(path) for path in LISTS}
         self.trash: dict[str, Table] = {path: Table(path) for path in ("leads", "contacts", "companies")}
@@ -59,6 +60,16 @@ class AmocrmWorld:
     @property
     def account_id(self) -> int:
         return int(self.account["id"])
+
+    def open_catalog(self, catalog_id: int, kind: str, fields: list[Record] | None = None) -> str:
+        """A list of the account (`invoices`, `products`, …); gives the address of its elements."""
+        with self.lock:
+            catalog = {"id": catalog_id, "name": f"Список {catalog_id}", "type": kind, "account_id": self.account_id}
+            self.dictionaries["catalogs"][1].append(catalog)
+            self.dictionaries[f"catalogs/{catalog_id}/custom_fields"] = ("custom_fields", fields or [])
+            path = f"catalogs/{catalog_id}/elements"
+            self.tables[path] = Table(path)
+            return path
 
     def get(self, path: str, record_id: int) -> Record:
         record = self.tables[path].get(record_id)

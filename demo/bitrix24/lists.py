@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 
 from demo.bitrix24.php import to_int
-from demo.bitrix24.world import Bitrix24World, Record
+from demo.bitrix24.world import Bitrix24World, Record, Table
 
 PAGE = 50
 MULTIFIELDS = frozenset({"PHONE", "EMAIL", "WEB", "IM", "LINK"})
@@ -35,13 +35,17 @@ class ListMethod:
     style: Literal["classic", "item", "sorted", "whole"] = "classic"
     rows_key: str = ""
     scope: tuple[str, ...] = ("crm",)
+    # Whose records they are by `entityTypeId`, where the method asks for it; others are no kind of this portal.
+    tables: Mapping[int, str] | None = None
     # Fields that come only when they are named.
     on_demand: frozenset[str] = frozenset()
+    # Fields the records have but this method does not give.
+    hidden: frozenset[str] = frozenset()
     times: frozenset[str] = frozenset({"DATE_MODIFY", "DATE_CREATE"})
 
 
 METHODS: dict[str, ListMethod] = {
-    "crm.deal.list": ListMethod(table="deals"),
+    "crm.deal.list": ListMethod(table="deals", hidden=frozenset({"CONTACT_IDS"})),
     "crm.contact.list": ListMethod(table="contacts", on_demand=MULTIFIELDS),
     "crm.company.list": ListMethod(table="companies", on_demand=MULTIFIELDS),
     "crm.lead.list": ListMethod(table="leads", on_demand=MULTIFIELDS),
@@ -52,13 +56,28 @@ METHODS: dict[str, ListMethod] = {
         times=frozenset({"CREATED", "LAST_UPDATED", "START_TIME"}),
     ),
     "crm.stagehistory.list": ListMethod(
-        table="stage_history", style="item", rows_key="items", times=frozenset({"CREATED_TIME"})
+        table="stage_history",
+        tables={1: "lead_history", 2: "stage_history", 31: "invoice_history"},
+        style="item",
+        rows_key="items",
+        times=frozenset({"CREATED_TIME"}),
     ),
     "crm.item.list": ListMethod(
-        table="invoices", style="item", rows_key="items", times=frozenset({"updatedTime", "createdTime"})
+        table="deals",
+        tables={2: "deals", 31: "invoices"},
+        style="item",
+        rows_key="items",
+        times=frozenset({"updatedTime", "createdTime"}),
     ),
-    "sale.payment.list": ListMethod(table="payments", style="item", rows_key="payments", scope=("sale",)),
-    "crm.orderentity.list": ListMethod(table="order_links", style="whole", rows_key="orderEntity"),
+    "crm.type.list": ListMethod(table="types", style="item", rows_key="types"),
+    "sale.payment.list": ListMethod(
+        table="payments",
+        style="item",
+        rows_key="payments",
+        scope=("sale",),
+        times=frozenset({"dateBill", "datePaid"}),
+    ),
+    "crm.orderentity.list": ListMethod(table="order_links", style="item", rows_key="orderEntity"),
     "crm.status.list": ListMethod(table="statuses", style="whole"),
     "crm.category.list": ListMethod(table="categories", style="whole", rows_key="categories"),
     "voximplant.statistic.get": ListMethod(
@@ -93,14 +112,14 @@ def answer_list(world: Bitrix24World, method: ListMethod, params: Mapping[str, A
     if start == -1:
         return Listed(_dress(list(islice(found, PAGE)), method, words), method.rows_key)
     first = start // PAGE * PAGE
-    every = list(found)
-    rows = every[first : first + PAGE]
+    every = found if isinstance(found, Sequence) else list(found)
+    rows = list(every[first : first + PAGE])
     following = first + PAGE if len(every) > first + PAGE else None
     return Listed(_dress(rows, method, words), method.rows_key, len(every), following)
 
 
-def _choose(world: Bitrix24World, method: ListMethod, words: Mapping[str, Any]) -> Iterator[Record]:
-    table = world.tables[method.table]
+def _choose(world: Bitrix24World, method: ListMethod, words: Mapping[str, Any]) -> Iterable[Record]:
+    table = _table(world, method, words)
     descending = _is_descending(method, words)
     if descending is None:
         # The order was not understood: rows come in no order.
@@ -123,14 +142,45 @@ def _choose(world: Bitrix24World, method: ListMethod, words: Mapping[str, Any]) 
             low, high = (to_int(value), high) if sign == ">" else (low, to_int(value))
         else:
             checks.append((sign, name, value))
-    chosen = table.between(low, high, descending=descending)
+    chosen: Iterable[Record] = table.between(low, high, descending=descending)
+    if method.tables and table is world.tables["deals"]:
+        chosen = map(as_item, chosen)
     for check in checks:
-        chosen = _filtered(chosen, method, *check)
+        chosen = _filtered(world, chosen, method, *check)
     return chosen
 
 
+def _table(world: Bitrix24World, method: ListMethod, words: Mapping[str, Any]) -> Table:
+    if method.tables is None:
+        return world.tables[method.table]
+    if "entitytypeid" not in words:
+        raise RefusedError("100", "Could not find value for parameter {entityTypeId}")
+    entity_type = to_int(words["entitytypeid"])
+    name = method.tables.get(entity_type, f"history_{entity_type}")
+    if name not in world.tables:
+        raise RefusedError("NOT_FOUND", "Smart process not found")
+    return world.tables[name]
+
+
+def as_item(deal: Record) -> Record:
+    """A deal as the universal method gives it: numbers for ids, and all of its contacts."""
+    contact_id = to_int(deal.get("CONTACT_ID") or 0)
+    return {
+        "id": int(deal["ID"]),
+        "title": deal.get("TITLE"),
+        "stageId": deal.get("STAGE_ID"),
+        "contactId": contact_id or None,
+        "contactIds": deal.get("CONTACT_IDS") or ([contact_id] if contact_id else []),
+        "createdTime": deal.get("DATE_CREATE"),
+        "updatedTime": deal.get("DATE_MODIFY"),
+    }
+
+
+KNOWN_NAMES = frozenset({"ID", "id", "OWNER_ID", "ACTIVE", "ASSIGNED_BY_ID", "orderId", "ownerTypeId"})
+
+
 def _is_known(method: ListMethod, name: str) -> bool:
-    return name in ("ID", "id", "OWNER_ID", "ACTIVE", "ASSIGNED_BY_ID", "ownerTypeId") or name in method.times
+    return name in KNOWN_NAMES or name in method.times
 
 
 def _is_descending(method: ListMethod, words: Mapping[str, Any]) -> bool | None:
@@ -145,14 +195,21 @@ def _is_descending(method: ListMethod, words: Mapping[str, Any]) -> bool | None:
     return str(next(iter(order.values()), "ASC")).upper() == "DESC"
 
 
-def _filtered(records: Iterator[Record], method: ListMethod, sign: str, name: str, value: Any) -> Iterator[Record]:
+def _filtered(
+    world: Bitrix24World, records: Iterable[Record], method: ListMethod, sign: str, name: str, value: Any
+) -> Iterable[Record]:
     if name not in method.times:
-        return (record for record in records if str(record.get(name)) == str(value))
+        wanted = set(map(str, value)) if isinstance(value, list) else {str(value)}
+        return (record for record in records if str(record.get(name)) in wanted)
     try:
         bound = datetime.fromisoformat(str(value))
     except ValueError:
         # A date that can't be read becomes `false`: the filter is not there.
         return records
+    if bound.tzinfo is None:
+        bound = bound.replace(tzinfo=world.zone)
+    elif world.finds_naive_times_only and method.style == "item":
+        return ()
     return (record for record in records if _holds(record.get(name), sign, bound))
 
 
@@ -173,15 +230,16 @@ def _dress(rows: list[Record], method: ListMethod, words: Mapping[str, Any]) -> 
     """The fields asked for. Unknown names are ignored; a field on demand is absent where a row has none."""
     select = words.get("select")
     if not isinstance(select, list) or not select:
-        return [{name: value for name, value in row.items() if name not in method.on_demand} for row in rows]
+        unnamed = method.on_demand | method.hidden
+        return [{name: value for name, value in row.items() if name not in unnamed} for row in rows]
     named = set(select)
     return [
         {
             name: value
             for name, value in row.items()
-            if name in named
+            if (name in named and name not in method.hidden)
             or ("UF_*" in named and name.startswith("UF_"))
-            or ("*" in named and not name.startswith("UF_") and name not in method.on_demand)
+            or ("*" in named and not name.startswith("UF_") and name not in method.on_demand | method.hidden)
         }
         for row in rows
     ]

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from demo.bitrix24.telling_cards import tell_invoices, tell_leads, tell_payments
 from demo.bitrix24.telling_portal import SEMANTICS, open_portal, stage_code
 from demo.bitrix24.world import Bitrix24World, Record
 from demo.story import Call, CallNote, Deal, Leg, Story, Task
@@ -28,6 +29,9 @@ def world_from_story(story: Story, *, until: datetime | None = None) -> Bitrix24
         semantics = SEMANTICS.get(_kind(story, stage_id), "P")
         world.enter(deal.deal_id, stage_code(story, stage_id), semantics, moment, is_new=is_new)
     _tell_parties(world, deals)
+    tell_leads(world, deals)
+    tell_invoices(world, story, deals, now)
+    tell_payments(world, story, deals, now)
     _tell_activities(world, story, deals, now)
     for number, call in enumerate(sorted(story.calls, key=lambda call: call.started_at)):
         if call.ended_at <= now and call.direction != "internal":

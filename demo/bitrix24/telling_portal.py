@@ -8,6 +8,21 @@ from demo.story import Story
 SEMANTICS = {"won": "S", "lost": "F"}
 EXTRA = {"S": "success", "F": "failure"}
 ADMIN_ID = 1
+INVOICE_CATEGORY = 5
+# Dictionary, code, name, meaning.
+OTHER_STAGES = (
+    ("STATUS", "NEW", "Не обработан", None),
+    ("STATUS", "IN_PROCESS", "В работе", None),
+    ("STATUS", "CONVERTED", "Качественный лид", "S"),
+    ("STATUS", "JUNK", "Некачественный лид", "F"),
+    (f"SMART_INVOICE_STAGE_{INVOICE_CATEGORY}", f"DT31_{INVOICE_CATEGORY}:N", "Новый", None),
+    (f"SMART_INVOICE_STAGE_{INVOICE_CATEGORY}", f"DT31_{INVOICE_CATEGORY}:P", "Оплачен", "S"),
+    (f"SMART_INVOICE_STAGE_{INVOICE_CATEGORY}", f"DT31_{INVOICE_CATEGORY}:D", "Не оплачен", "F"),
+)
+
+
+def invoice_stage(letter: str) -> str:
+    return f"DT31_{INVOICE_CATEGORY}:{letter}"
 
 
 def stage_code(story: Story, stage_id: int) -> str:
@@ -102,6 +117,23 @@ def _tell_pipeline(world: Bitrix24World, story: Story) -> None:
             "EXTRA": {"SEMANTICS": EXTRA.get(semantics or "", "process"), "COLOR": "#7BD500"},
         }
         world.add("statuses", status)
+    for place, (listed_in, code, name, meaning) in enumerate(OTHER_STAGES):
+        world.add(
+            "statuses",
+            {
+                "ID": str(700 + place),
+                "ENTITY_ID": listed_in,
+                "STATUS_ID": code,
+                "NAME": name,
+                "NAME_INIT": name,
+                "SORT": str(10 * place),
+                "SYSTEM": "Y",
+                "CATEGORY_ID": str(INVOICE_CATEGORY) if listed_in.startswith("SMART") else None,
+                "COLOR": "#7BD500",
+                "SEMANTICS": meaning,
+                "EXTRA": {"SEMANTICS": EXTRA.get(meaning or "", "process"), "COLOR": "#7BD500"},
+            },
+        )
     for place, (code, name) in enumerate((("WEB", "Сайт"), ("CALL", "Звонок"))):
         world.add(
             "statuses",

@@ -95,7 +95,16 @@ def _inbound(call: Call, staff: dict[str, Manager], zone: ZoneInfo) -> list[tupl
         told.append((call.started_at, menu | {"seconds": whole}))
     for leg in call.legs:
         told.append((leg.ringing_at, _leg(leg, caller, line, _seconds(leg))))
+    if call.legs and all(leg.answered_at is None for leg in call.legs):
+        told += _voicemail(call, menu)
     return told
+
+
+def _voicemail(call: Call, robot: Json) -> list[tuple[datetime, Json]]:
+    """A caller whom nobody answers and who stays on the line talks to the voicemail: answered, by no extension."""
+    began = max(leg.ended_at for leg in call.legs)
+    recorded = int((call.ended_at - began).total_seconds())
+    return [(began, robot | {"seconds": recorded})] if recorded > 0 else []
 
 
 def _outbound(call: Call, staff: dict[str, Manager], zone: ZoneInfo) -> list[tuple[datetime, Json]]:

@@ -13,7 +13,7 @@ from flows.project import Project, Source
 from flows.steps.progress import Progress, Silent, StreamReport
 from flows.steps.recompute import prepare
 from flows.steps.sync import SyncReport, choose_sources, examples_of, files_to_load, map_context
-from warehouse.conform import Conformer, ConformReport
+from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.replay import forget_core
 
@@ -44,7 +44,8 @@ def replay(
         files_to_load(project), command="replay", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
     ) as warehouse:
         for source in chosen:
-            report.streams += _replay_source(project, warehouse, source, find_connector(source.type), clock, progress)
+            connector = find_connector(source.type).serving(source.settings)
+            report.streams += _replay_source(project, warehouse, source, connector, clock, progress)
         prepare(warehouse, project, clock)
     return report
 
@@ -57,7 +58,7 @@ def _replay_source(
     clock: Clock,
     progress: Progress,
 ) -> list[StreamReport]:
-    conformer = Conformer(warehouse.connection, clock, project.company.language)
+    conformer = Conformer(warehouse, clock, project.company.language)
     context = map_context(project, source)
     reports = []
     with warehouse.transaction():
@@ -66,11 +67,7 @@ def _replay_source(
     for stream in connector.streams:
         progress.stream_started(source.name, stream.name, stream.label)
         started = clock.monotonic()
-        done = ConformReport(is_whole=False)
-        while not done.is_whole:
-            with warehouse.transaction():
-                done.add(conformer.conform(stream, context))
-            reached("conform.after_commit")
+        done = conformer.conform(stream, context)
         reports.append(
             StreamReport(
                 source=source.name,

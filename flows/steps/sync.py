@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from base.times import start_of_day
 from connectors.registry import load_connector
 from connectors.stream import Connector, MapContext, Page, Runtime, Stream
 from flows.project import Project, Source
-from flows.steps.progress import Progress, Silent, StreamReport
+from flows.steps.progress import Pace, Progress, Reached, Silent, StreamReport
 from flows.steps.reading import Arrived, Counter, Ended, Opened, Readers, Reading
 from warehouse import bookkeeping
 from warehouse.conform import Conformer, ConformReport
@@ -30,7 +31,7 @@ from warehouse.layout import ROW_GROUP_RECORDS
 BATCH_RECORDS = ROW_GROUP_RECORDS
 BATCH_BYTES = 32 * 1024 * 1024
 BATCH_SECONDS = 10.0
-LOAD_MEMORY = "1GB"
+LOAD_MEMORY = "128MB"
 # More rejects than both mean that the source, not a record, is wrong (design promise 5).
 REJECT_SHARE = 0.01
 REJECT_COUNT = 20
@@ -69,7 +70,14 @@ class _Progressing:
     end: datetime | None = None
     began_at: datetime | None = None
     complete_until: datetime | None = None
+    is_idle: bool = False
     seen: set[str] | None = None
+    # Ids told to exist, once they are all there are (`Page.living`).
+    living: set[str] = field(default_factory=set)
+    knows_all_living: bool = False
+    # Absence proves nothing (`Page.is_partial_view`).
+    is_partial_view: bool = False
+    pace: Pace = field(default_factory=Pace)
     examples: list[Text] = field(default_factory=list)
     error: VoronkaError | None = None
 
@@ -114,7 +122,9 @@ def sync(
     ) as warehouse:
         run = _Sync(project, warehouse, clock, progress, full=full, accept_deletions=accept_deletions)
         readings = [
-            run.reading(source, find_connector(source.type), _window(project, start, end), transport)
+            run.reading(
+                source, find_connector(source.type).serving(source.settings), _window(project, start, end), transport
+            )
             for source in chosen
         ]
         return run.run(readings)
@@ -135,6 +145,15 @@ def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:
             remedy=say("В voronka.toml есть: {known}.", "voronka.toml has: {known}.", known=", ".join(project.sources)),
         )
     return [project.sources[name] for name in names]
+
+
+def sources_of(project: Project, facets: Collection[str]) -> list[str]:
+    """Names of the enabled sources with a stream of one of these facets."""
+    return [
+        name
+        for name, source in project.enabled_sources.items()
+        if any(stream.facet in facets for stream in load_connector(source.type).serving(source.settings).streams)
+    ]
 
 
 def map_context(project: Project, source: Source) -> MapContext:
@@ -243,9 +262,15 @@ class _Sync:
         state.read += len(page.ids) + len(page.rejects)
         if state.seen is not None:
             state.seen.update(page.ids)
+        state.living.update(page.living)
+        state.knows_all_living = state.knows_all_living or page.is_whole
+        state.is_partial_view = state.is_partial_view or page.is_partial_view
         if page.complete_until is not None:
             state.complete_until = max(page.complete_until, state.complete_until or page.complete_until)
+        state.is_idle = page.is_idle
         self._progress.stream_advanced(state.run.source, state.run.stream, state.read)
+        if page.reached_at is not None:
+            self._progress.stream_reached(self._reached(state, page.reached_at))
         age = self._clock.monotonic() - state.batch_started
         if state.batch.size >= BATCH_BYTES or age >= BATCH_SECONDS:
             self._flush(state)
@@ -254,6 +279,17 @@ class _Sync:
             state.batch = full
             self._flush(state)
             state.batch = rest
+
+    def _reached(self, state: _Progressing, read_until: datetime) -> Reached:
+        seconds = self._clock.monotonic() - state.started
+        return Reached(
+            source=state.run.source,
+            stream=state.run.stream,
+            label=state.stream.label,
+            rows=state.read,
+            read_until=read_until,
+            seconds_left=state.pace.seconds_left(seconds, read_until, state.end or read_until),
+        )
 
     def _flush(self, state: _Progressing) -> None:
         if not state.batch.is_empty:
@@ -278,16 +314,18 @@ class _Sync:
             requests=self._requests(state),
             error=state.error.render(self._project.company.language) if state.error else None,
             complete_until=complete_until,
+            is_idle=None if state.error or by_hand else state.is_idle,
         )
 
     def _settle(self, state: _Progressing) -> SourceError | None:
-        """After a whole reading: what vanished gets a tombstone, what was mended is no reject any more."""
+        """After a whole reading or a sweep: what vanished gets a tombstone, what was mended is no reject any more."""
         if state.stream.kind == "files" and state.began_at is not None:
             self._landing.forget_healed_files(state.run, state.began_at)
-        if state.seen is None:
+        seen = state.living if state.knows_all_living else state.seen
+        if seen is None or state.is_partial_view:
             return None
         try:
-            state.written += self._landing.sweep(state.run, state.seen, believe=self._accept_deletions)
+            state.written += self._landing.sweep(state.run, seen, believe=self._accept_deletions)
         except MassDisappearanceError as error:
             return error
         return None
@@ -303,18 +341,12 @@ class _Sync:
     # ── conforming ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _conform_source(self, source: Source, connector: Connector[Any]) -> list[StreamReport]:
-        conformer = Conformer(self._warehouse.connection, self._clock, self._project.company.language)
+        conformer = Conformer(self._warehouse, self._clock, self._project.company.language)
         context = map_context(self._project, source)
         reports = []
         for stream in connector.streams:
             state = self._streams[source.name, stream.name]
-            done = ConformReport(is_whole=False)
-            while not done.is_whole:
-                with self._warehouse.transaction():
-                    done.add(conformer.conform(stream, context))
-                    if done.is_whole:
-                        self._judge(state, done)
-                reached("conform.after_commit")
+            done = conformer.conform(stream, context, at_end=partial(self._judge, state))
             reports.append(self._report(state, done))
             self._progress.stream_finished(reports[-1])
         return reports

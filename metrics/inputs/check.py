@@ -33,13 +33,15 @@ _FINDINGS = {
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """Something the inputs leave unassigned. `records`: how many records it costs (0 = none so far); for an unknown
-    source, the input lines that name it."""
+    source, the input lines that name it. `recent`: of a user's deals or an extension's calls those of the last 90
+    days loaded; None for other kinds."""
 
     kind: str  # user, extension, stage, guess, line, team, person, source
     source: str
     external_id: str
     name: str
     records: int
+    recent: int | None = None
 
     @property
     def text(self) -> Text:
@@ -71,8 +73,10 @@ def check_inputs(connection: duckdb.DuckDBPyConnection, company: Company) -> Che
         for name in with_rows:
             connection.unregister(name)
     findings = [
-        Finding(kind=kind, source=source, external_id=external_id or "", name=name or "", records=records)
-        for kind, source, external_id, name, records in found
+        Finding(
+            kind=kind, source=source, external_id=external_id or "", name=name or "", records=records, recent=recent
+        )
+        for kind, source, external_id, name, records, recent in found
     ]
     findings += _unknown_sources(company, with_rows.values())
     order = list(_FINDINGS)

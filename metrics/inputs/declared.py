@@ -111,6 +111,7 @@ PLANS = InputFile(
         _field("entity_id"),
         _field("metric"),
         _field("value", "number"),
+        _field("prorate", "choice", optional=True, absent=True, choices=("true", "false")),
     ),
 )
 HOURS = InputFile(

@@ -1,5 +1,14 @@
 -- Whom and what the inputs leave unassigned. check_* hold the files as read; records are those of the warehouse.
-WITH owned AS (
+-- `recent` counts the records of the 90 days up to the newest one loaded.
+WITH newest AS (
+    SELECT
+        greatest(
+            (SELECT max(local_date) FROM core.calls),
+            (SELECT max(CAST(timezone($zone, coalesce(updated_at, created_at)) AS DATE)) FROM core.deals)
+        ) AS day
+),
+
+owned AS (
     SELECT source, deal_id, owner_id AS external_id, coalesce(updated_at, created_at) AS owned_at FROM core.deals
     UNION ALL
     SELECT source, deal_id, to_value, occurred_at FROM core.deal_events WHERE event_type = 'owner'
@@ -8,7 +17,12 @@ WITH owned AS (
 ),
 
 unowned AS (
-    SELECT owned.source, owned.external_id, count(DISTINCT owned.deal_id) AS records
+    SELECT
+        owned.source, owned.external_id,
+        count(DISTINCT owned.deal_id) AS records,
+        count(DISTINCT owned.deal_id) FILTER (
+            CAST(timezone($zone, owned.owned_at) AS DATE) > (SELECT day - 90 FROM newest)
+        ) AS recent
     FROM owned
     ANTI JOIN check_identities AS identity
         ON identity.source = owned.source
@@ -37,11 +51,37 @@ assigned AS (
 ),
 
 unheld AS (
-    SELECT call.source, coalesce(call.extension, call.user_id) AS external_id, count(*) AS records
+    SELECT
+        call.source, coalesce(call.extension, call.user_id) AS external_id,
+        count(*) AS records,
+        count(*) FILTER (call.local_date > (SELECT day - 90 FROM newest)) AS recent
     FROM core.calls AS call
     ANTI JOIN assigned ON assigned.source = call.source AND assigned.call_id = call.call_id
     WHERE call.extension IS NOT NULL OR call.user_id IS NOT NULL
     GROUP BY call.source, coalesce(call.extension, call.user_id)
+),
+
+-- Who is listed at a source, has an account that works, and is nobody, though no record shows it yet.
+listed AS (
+    SELECT
+        users.source,
+        users.name,
+        is_crm,
+        CASE WHEN is_crm THEN users.external_id ELSE coalesce(users.extension, users.external_id) END AS external_id
+    FROM (
+        SELECT *, source IN (SELECT source FROM core.pipeline_stages) AS is_crm FROM core.users
+    ) AS users
+    ANTI JOIN check_identities AS identity
+        ON identity.source = users.source
+        AND (identity.external_id = users.external_id OR (NOT is_crm AND identity.external_id = users.extension))
+    WHERE users.is_active IS DISTINCT FROM FALSE AND users.external_id <> '0'
+),
+
+silent AS (
+    SELECT listed.*
+    FROM listed
+    ANTI JOIN unowned ON unowned.source = listed.source AND unowned.external_id = listed.external_id
+    ANTI JOIN unheld ON unheld.source = listed.source AND unheld.external_id = listed.external_id
 ),
 
 seen_stages AS (
@@ -73,36 +113,42 @@ unanswered AS (
     GROUP BY call.source, call.line
 )
 
-SELECT 'user' AS kind, unowned.source, unowned.external_id, users.name, unowned.records
+SELECT 'user' AS kind, unowned.source, unowned.external_id, users.name, unowned.records, unowned.recent
 FROM unowned
 LEFT JOIN core.users AS users ON users.source = unowned.source AND users.external_id = unowned.external_id
 UNION ALL
-SELECT 'extension', unheld.source, unheld.external_id, max(users.name), max(unheld.records)
+SELECT 'extension', unheld.source, unheld.external_id, max(users.name), max(unheld.records), max(unheld.recent)
 FROM unheld
 LEFT JOIN core.users AS users
     ON users.source = unheld.source
     AND (users.extension = unheld.external_id OR users.external_id = unheld.external_id)
 GROUP BY unheld.source, unheld.external_id
 UNION ALL
-SELECT 'stage', unmapped.source, unmapped.pipeline_id || '/' || unmapped.stage_id, stage.stage_name, unmapped.records
+SELECT CASE WHEN is_crm THEN 'user' ELSE 'extension' END, source, external_id, any_value(name), 0, 0
+FROM silent
+GROUP BY is_crm, source, external_id
+UNION ALL
+SELECT
+    'stage', unmapped.source, unmapped.pipeline_id || '/' || unmapped.stage_id, stage.stage_name, unmapped.records,
+    NULL
 FROM unmapped
 LEFT JOIN core.pipeline_stages AS stage
     ON stage.source = unmapped.source
     AND stage.pipeline_id = unmapped.pipeline_id
     AND stage.stage_id = unmapped.stage_id
 UNION ALL
-SELECT 'guess', source, pipeline_id || '/' || stage_id, concat_ws(' → ', name, kind), 0
+SELECT 'guess', source, pipeline_id || '/' || stage_id, concat_ws(' → ', name, kind), 0, NULL
 FROM check_stages
 WHERE is_guess
 UNION ALL
-SELECT 'line', source, line, NULL, records
+SELECT 'line', source, line, NULL, records, NULL
 FROM unanswered
 UNION ALL
-SELECT 'team', line.source, line.line, line.team, 0
+SELECT 'team', line.source, line.line, line.team, 0, NULL
 FROM check_lines AS line
 ANTI JOIN check_people AS person ON person.team = line.team
 WHERE line.team IS NOT NULL
 UNION ALL
-SELECT DISTINCT 'person', '', person.person_id, person.name, 0
+SELECT DISTINCT 'person', '', person.person_id, person.name, 0, NULL
 FROM check_people AS person
 ANTI JOIN check_identities AS identity ON identity.person_id = person.person_id;

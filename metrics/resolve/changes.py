@@ -32,49 +32,70 @@ def staged_name(relation: str) -> str:
     return f"next_{relation.partition('.')[2]}"
 
 
-def write_changes(connection: duckdb.DuckDBPyConnection, relation: str, now: datetime) -> Change:
-    """Make `relation` equal to its staged table, in the caller's transaction.
+def compare_changes(connection: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """Find what makes `relation` differ from its staged table, for `write_changes`; keys in the latter are unique.
 
-    Rows that left or differ are deleted, new and differing ones inserted; keys in the staged table are unique.
-    The cost is that of one join by key, whatever changed.
+    The cost is that of one join by key, whatever changed. Nothing is compared with an empty relation.
     """
+    if not _count(connection, relation):
+        return
     table = find_relation(relation)
     columns = [column.name for column in table.columns if column.name not in _BOOKKEEPING]
-    fresh, removed = staged_name(relation), 0
-    if _count(connection, relation):
-        _compare(connection, relation, columns)
-        fresh, removed = "fresh_rows", _count(connection, "gone_keys")
+    _compare(connection, relation, columns)
+
+
+def write_changes(connection: duckdb.DuckDBPyConnection, relation: str, now: datetime) -> Change:
+    """Make `relation` equal to its staged table by what `compare_changes` found, in the caller's transaction: rows that
+    left or differ are deleted, new and differing ones inserted. What was staged is dropped."""
+    table = find_relation(relation)
+    columns = [column.name for column in table.columns if column.name not in _BOOKKEEPING]
+    staged, fresh, gone = staged_name(relation), _fresh_name(relation), _gone_name(relation)
+    tables = _temporary(connection)
+    rows, removed = staged, 0
+    if fresh in tables:
+        rows, removed = fresh, _count(connection, gone)
     if removed:
-        connection.execute(f"DELETE FROM {relation} AS kept USING gone_keys AS gone WHERE {_same_key(table, 'gone')}")
-    written = _count(connection, fresh)
+        connection.execute(f"DELETE FROM {relation} AS kept USING {gone} AS gone WHERE {_same_key(table, 'gone')}")
+    written = _count(connection, rows)
     if written:
         stamp = {"now": now} if "loaded_at" in table.columns else {}
         names = ", ".join([*columns, "loaded_at"] if stamp else columns)
         values = ", ".join([*columns, "$now"] if stamp else columns)
-        connection.execute(f"INSERT INTO {relation} ({names}) SELECT {values} FROM {fresh}", stamp)
+        connection.execute(f"INSERT INTO {relation} ({names}) SELECT {values} FROM {rows}", stamp)
+    for name in {staged, fresh, gone} & tables:
+        connection.execute(f"DROP TABLE temp.{name}")
     return Change(relation=relation, removed=removed, written=written)
 
 
+def held_names(relation: str, tables: set[str]) -> set[str]:
+    """Of the temporary `tables`, those `write_changes` will need: once compared, the staged one is not among them."""
+    compared = {_fresh_name(relation), _gone_name(relation)}
+    return compared if compared <= tables else {staged_name(relation)}
+
+
+def _fresh_name(relation: str) -> str:
+    return f"fresh_{relation.partition('.')[2]}"
+
+
+def _gone_name(relation: str) -> str:
+    return f"gone_{relation.partition('.')[2]}"
+
+
+def _temporary(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()}
+
+
 def write_people(connection: duckdb.DuckDBPyConnection, relation: str, staged: str, now: datetime) -> Change:
-    """Set `person_id` of a core relation from the staged one, only where it differs, in the caller's transaction."""
-    same_key = _same_key(find_relation(relation), "made")
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE fresh_rows AS
-        SELECT made.*
-        FROM {staged} AS made
-        JOIN {relation} AS kept ON {same_key}
-        WHERE kept.person_id IS DISTINCT FROM made.person_id
-        """
-    )
-    written = _count(connection, "fresh_rows")
+    """Set `person_id` of a core relation from the staged rows, in the caller's transaction; only records whose person
+    differs are staged."""
+    written = _count(connection, staged)
     if written:
         connection.execute(
             f"""
             UPDATE {relation} AS kept
             SET person_id = made.person_id, loaded_at = $now
-            FROM fresh_rows AS made
-            WHERE {same_key}
+            FROM {staged} AS made
+            WHERE {_same_key(find_relation(relation), "made")}
             """,
             {"now": now},
         )
@@ -82,28 +103,29 @@ def write_people(connection: duckdb.DuckDBPyConnection, relation: str, staged: s
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, relation: str, columns: list[str]) -> None:
-    """Make `fresh_rows` (new and differing rows) and `gone_keys` (keys of rows that left or differ)."""
+    """Make the fresh table (new and differing rows) and the one of keys that are gone (of rows that left or differ)."""
     table, staged = find_relation(relation), staged_name(relation)
+    fresh, gone = _fresh_name(relation), _gone_name(relation)
     keys = key_columns(table)
     same_key = _same_key(table, "made")
     kept_keys = ", ".join(f"kept.{name}" for name in keys)
     differs = " OR ".join(f"kept.{name} IS DISTINCT FROM made.{name}" for name in columns if name not in keys)
     connection.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE fresh_rows AS
+        CREATE OR REPLACE TEMP TABLE {fresh} AS
         SELECT {", ".join(f"made.{name}" for name in columns)}
         FROM {staged} AS made
         LEFT JOIN {relation} AS kept ON {same_key}
         WHERE kept.{keys[0]} IS NULL OR {differs or "FALSE"};
 
-        CREATE OR REPLACE TEMP TABLE gone_keys AS
+        CREATE OR REPLACE TEMP TABLE {gone} AS
         SELECT {kept_keys}
         FROM {relation} AS kept
         ANTI JOIN {staged} AS made ON {same_key}
         UNION ALL
         SELECT {kept_keys}
         FROM {relation} AS kept
-        SEMI JOIN fresh_rows AS made ON {same_key}
+        SEMI JOIN {fresh} AS made ON {same_key}
         """
     )
 

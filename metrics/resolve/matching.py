@@ -39,15 +39,17 @@ _KEYS_SCHEMA = pa.schema([(name, pa.string()) for name in ("number", "number_key
 
 # Suppliers' and own transfers' purposes are the bulk of a statement and never matched: they are not read.
 _UNREAD_PURPOSES = """
-SELECT payments.source, payments.payment_id, coalesce(payments.purpose, '') AS purpose,
+CREATE OR REPLACE TEMP TABLE money_unread AS
+SELECT row_number() OVER () - 1 AS place,
+    payments.source, payments.payment_id, coalesce(payments.purpose, '') AS purpose,
     md5($reader || coalesce(payments.purpose, '')) AS digest
 FROM core.payments AS payments
 ANTI JOIN calc.payment_numbers AS numbers
     ON numbers.source = payments.source AND numbers.payment_id = payments.payment_id
     AND numbers.ordinal = 0 AND numbers.digest = md5($reader || coalesce(payments.purpose, ''))
 WHERE payments.kind IN ('customer', 'refund')
-LIMIT $rows
 """
+_UNREAD_BATCH = "SELECT * EXCLUDE (place) FROM money_unread WHERE place >= $since AND place < $since + $rows"
 
 _UNREAD_NUMBERS = """
 SELECT DISTINCT printed.number
@@ -55,6 +57,9 @@ FROM (
     SELECT invoice_number AS number FROM core.deals
     UNION ALL SELECT contract_number FROM core.deals
     UNION ALL SELECT number FROM core.orders
+    UNION ALL SELECT number FROM core.invoices
+    UNION ALL SELECT number FROM core.sales_documents
+    UNION ALL SELECT number FROM core.costs
     UNION ALL SELECT invoice_number FROM core.payments
     UNION ALL SELECT contract_number FROM core.payments
 ) AS printed
@@ -77,13 +82,15 @@ def reader_digest() -> str:
 
 def read_purposes(connection: duckdb.DuckDBPyConnection) -> int:
     """Fill calc.payment_numbers for payments whose purpose, or its reader, is new. Returns how many were read."""
+    connection.execute(_UNREAD_PURPOSES, {"reader": reader_digest()})
     read = 0
     while True:
-        unread = connection.execute(_UNREAD_PURPOSES, {"reader": reader_digest(), "rows": BATCH_ROWS}).to_arrow_table()
-        if unread.num_rows == 0:
+        batch = connection.execute(_UNREAD_BATCH, {"since": read, "rows": BATCH_ROWS}).to_arrow_table()
+        if batch.num_rows == 0:
+            connection.execute("DROP TABLE temp.money_unread")
             return read
-        _replace_numbers(connection, unread, _number_rows(unread))
-        read += unread.num_rows
+        _replace_numbers(connection, batch, _number_rows(batch))
+        read += batch.num_rows
 
 
 def read_number_keys(connection: duckdb.DuckDBPyConnection) -> int:

@@ -8,7 +8,7 @@ nothing, whatever order they were loaded in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from base.clock import Clock
-from metrics.resolve.changes import Change, staged_name, write_changes
+from metrics.resolve.changes import Change, compare_changes, write_changes
 from metrics.resolve.matching import read_number_keys, read_purposes
 from metrics.resolve.splitting import LedgerRow, split_ledger
 from metrics.settings import Company
@@ -27,13 +27,17 @@ SQL_DIR = Path(__file__).parent / "sql"
 _BEFORE_SPLIT = ("payments", "documents", "pairs", "by_amount", "shares")
 _AFTER_SPLIT = ("refunds", "credit", "paid", "candidates")
 # Made by the steps as temporary tables `next_*`, written where they differ.
-_WRITES = (
+MONEY_WRITES = (
     "core.payment_allocations",
     "calc.payments",
     "calc.paid_deals",
     "calc.match_candidates",
+    "calc.order_deals",
     "facts.deal_payments",
 )
+
+# What changes in core.payments; outlives the steps' other tables until it is written.
+PAYMENT_MARKS = "payment_marks"
 
 _LEDGER_COLUMNS = "source, payment_id, rule, deal_source, deal_id, amount, gross, declared, is_partial, is_split, due"
 _PARTS_SCHEMA = pa.schema(
@@ -61,11 +65,21 @@ class MoneyReport:
 
 
 def resolve_money(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock) -> MoneyReport:
-    """Match, credit and sum up all payments; writes core.payments (amount and match columns),
-    core.payment_allocations, calc.payments, calc.paid_deals, calc.match_candidates and facts.deal_payments.
+    """Match, credit and sum up all payments, and write what differs: `stage_money` and `write_money` in one.
 
-    Stands on core.deals, core.deal_events, core.deal_owners, calc.stage_events and the inputs in force. Opens no
-    transaction: it belongs in the caller's. Its temporary tables and macros are gone when it returns.
+    Opens no transaction: it belongs in the caller's. Its temporary tables and macros are gone when it returns.
+    """
+    report = stage_money(connection, company, clock)
+    for relation in MONEY_WRITES:
+        compare_changes(connection, relation)
+    return replace(report, changes=write_money(connection, clock.now()))
+
+
+def stage_money(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock) -> MoneyReport:
+    """Match, credit and sum up all payments into temporary tables `next_*` of `MONEY_WRITES`; writes nothing but the
+    numbers read from texts (calc.payment_numbers, calc.number_keys), which are right by themselves.
+
+    Stands on core.deals, core.deal_events, the inputs in force, and the steps' `next_stage_events` and `deal_credits`.
     """
     purposes_read = read_purposes(connection)
     read_number_keys(connection)
@@ -75,7 +89,7 @@ def resolve_money(connection: duckdb.DuckDBPyConnection, company: Company, clock
     _split(connection)
     for step in _AFTER_SPLIT:
         _run(connection, step)
-    changes = _write(connection, clock.now())
+    _stage_marks(connection)
     report = MoneyReport(
         by_rule=_counts(connection, "match_rule", "deal_id <> '' AND match_rule IS NOT NULL"),
         unmatched=_number(
@@ -85,10 +99,16 @@ def resolve_money(connection: duckdb.DuckDBPyConnection, company: Company, clock
         candidates=_number(connection, "FROM (SELECT DISTINCT source, payment_id FROM next_match_candidates)"),
         idle_decisions=_idle_decisions(connection),
         purposes_read=purposes_read,
-        changes=changes,
     )
     _drop_temporary(connection)
     return report
+
+
+def write_money(connection: duckdb.DuckDBPyConnection, now: datetime) -> tuple[Change, ...]:
+    """Write what `stage_money` made and `compare_changes` compared: core.payments (amount and match columns) and
+    `MONEY_WRITES`, in the caller's transaction."""
+    changes = [write_changes(connection, relation, now) for relation in MONEY_WRITES]
+    return (*changes, _update_payments(connection, now))
 
 
 def _load_settings(connection: duckdb.DuckDBPyConnection, company: Company) -> None:
@@ -132,15 +152,10 @@ def _store(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> 
     connection.unregister("money_arrow")
 
 
-def _write(connection: duckdb.DuckDBPyConnection, now: datetime) -> tuple[Change, ...]:
-    changes = [write_changes(connection, relation, now) for relation in _WRITES]
-    return (*changes, _update_payments(connection, now))
-
-
-def _update_payments(connection: duckdb.DuckDBPyConnection, now: datetime) -> Change:
-    """Reporting amounts of all payments; deal and rule of those with one allocation. Touches only what differs."""
-    connection.execute("""
-        CREATE OR REPLACE TEMP TABLE money_changed AS
+def _stage_marks(connection: duckdb.DuckDBPyConnection) -> None:
+    """Reporting amounts of all payments, deal and rule of those with one allocation: where the stored ones differ."""
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE {PAYMENT_MARKS} AS
         WITH booked AS (
             SELECT source, payment_id, any_value(deal_source) AS deal_source, any_value(deal_id) AS deal_id,
                 any_value(match_rule) AS match_rule
@@ -156,17 +171,21 @@ def _update_payments(connection: duckdb.DuckDBPyConnection, now: datetime) -> Ch
             OR stored.deal_id IS DISTINCT FROM booked.deal_id
             OR stored.match_rule IS DISTINCT FROM booked.match_rule
     """)
-    changed = _number(connection, "FROM money_changed")
+
+
+def _update_payments(connection: duckdb.DuckDBPyConnection, now: datetime) -> Change:
+    changed = _number(connection, f"FROM {PAYMENT_MARKS}")
     if changed:
         connection.execute(
-            """
+            f"""
             UPDATE core.payments SET amount_reporting = changed.gross, deal_source = changed.deal_source,
                 deal_id = changed.deal_id, match_rule = changed.match_rule, loaded_at = $now
-            FROM money_changed AS changed
+            FROM {PAYMENT_MARKS} AS changed
             WHERE payments.source = changed.source AND payments.payment_id = changed.payment_id
             """,
             {"now": now},
         )
+    connection.execute(f"DROP TABLE temp.{PAYMENT_MARKS}")
     return Change(relation="core.payments", written=changed)
 
 
@@ -206,9 +225,8 @@ def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
         connection,
         """
         SELECT table_name FROM duckdb_tables()
-        WHERE temporary AND (starts_with(table_name, 'money_') OR list_contains($made, table_name))
+        WHERE temporary AND starts_with(table_name, 'money_')
         """,
-        {"made": [staged_name(relation) for relation in _WRITES]},
     )
     macros = _names(
         connection,

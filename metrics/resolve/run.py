@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from base.clock import Clock
-from metrics.resolve.changes import Change, write_changes, write_people
-from metrics.resolve.money import MoneyReport, resolve_money
+from metrics.resolve.changes import Change, compare_changes, held_names, staged_name, write_changes, write_people
+from metrics.resolve.money import MONEY_WRITES, PAYMENT_MARKS, MoneyReport, stage_money, write_money
 from metrics.resolve.versions import present_versions, store_versions, stored_versions
 from metrics.settings import Company
 from warehouse.database import transaction
@@ -20,6 +21,9 @@ from warehouse.database import transaction
 SQL_DIR = Path(__file__).parent / "sql"
 # CRMs whose log names every change of the responsible (metrics.md 2.2); the others are compared load by load.
 OWNER_LOG_TYPES = ("amocrm",)
+
+# What the steps before money leave to it (money.py).
+_READ_BY_MONEY = {"deal_credits", "next_stage_events"}
 
 MoneyStep = Callable[[duckdb.DuckDBPyConnection, Company, Clock], MoneyReport]
 
@@ -46,6 +50,7 @@ BEFORE_MONEY = (
         ),
     ),
     Step(file="30_owners.sql", writes=("core.deal_owners",)),
+    Step(file="35_credits.sql", writes=("calc.split_shares",)),
     Step(file="40_moments.sql"),
     Step(file="50_stage_events.sql", writes=("calc.stage_events", "core.deal_stage_visits")),
     Step(file="60_deal_spans.sql"),
@@ -86,42 +91,77 @@ class ResolveReport:
 
 
 def resolve(
-    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, *, money: MoneyStep = resolve_money
+    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, *, money: MoneyStep = stage_money
 ) -> ResolveReport:
     """Bring core's derived relations and `calc.*` in line with the records and inputs; all of it or nothing.
 
-    The inputs must have been loaded (`metrics.inputs.load_inputs`). `money` matches payments inside the same
-    transaction, once deals have owners and stages.
+    Everything is made beside the stored relations first and written in one transaction at the end. (Tables made inside
+    a transaction can't leave the memory, and nobody knows their size: a million deals needed more than 2 GB.) Only who
+    a record's person is, right by itself, is written as it is found.
+
+    The inputs must have been loaded (`metrics.inputs.load_inputs`). `money` stages the payments' part, once deals have
+    owners and stages.
     """
     versions = present_versions(connection, company)
     if stored_versions(connection) == versions:
         return ResolveReport(ran=False)
-    with _temporary_tables(connection), transaction(connection):
-        report = _run(connection, company, clock, money)
-        # Counted again: setting a person touches loaded_at of core rows.
-        store_versions(connection, present_versions(connection, company))
-    return report
+    now = clock.now()
+    with _temporary_tables(connection):
+        report = _stage(connection, company, clock, money)
+        with transaction(connection):
+            changes = [*report.changes, *_write(connection, now)]
+            # Counted again: setting a person touches loaded_at of core rows.
+            store_versions(connection, present_versions(connection, company))
+    return replace(report, changes=tuple(changes))
 
 
-def _run(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, money: MoneyStep) -> ResolveReport:
+def _stage(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, money: MoneyStep) -> ResolveReport:
+    """Make and compare everything; what the report counts as changed are the people."""
     now = clock.now()
     _set_parameters(connection, company, now)
+    scripts = {step: (SQL_DIR / step.file).read_text(encoding="utf-8") for step in BEFORE_MONEY + AFTER_MONEY}
     changes: list[Change] = []
     for step in BEFORE_MONEY:
-        changes += _run_step(connection, step, now)
+        changes += _run_step(connection, step, scripts, now)
     matched = money(connection, company, clock)
-    changes += matched.changes
+    for relation in MONEY_WRITES:
+        # Whoever stands in for money may have staged nothing: then what is stored stays.
+        connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {staged_name(relation)} AS FROM {relation}")
+        compare_changes(connection, relation)
     for step in AFTER_MONEY:
-        changes += _run_step(connection, step, now)
+        changes += _run_step(connection, step, scripts, now)
     return ResolveReport(ran=True, changes=tuple(changes), money=matched)
 
 
-def _run_step(connection: duckdb.DuckDBPyConnection, step: Step, now: datetime) -> Iterator[Change]:
-    connection.execute((SQL_DIR / step.file).read_text(encoding="utf-8"))
+def _write(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[Change]:
+    for step in BEFORE_MONEY + AFTER_MONEY:
+        for relation in step.writes:
+            yield write_changes(connection, relation, now)
+    if PAYMENT_MARKS in _list_temporary(connection):
+        yield from write_money(connection, now)
+
+
+def _run_step(
+    connection: duckdb.DuckDBPyConnection, step: Step, scripts: dict[Step, str], now: datetime
+) -> Iterator[Change]:
+    connection.execute(scripts.pop(step))
     for relation, staged in step.people:
         yield write_people(connection, relation, staged, now)
+    _drop_unread(connection, step, scripts)
     for relation in step.writes:
-        yield write_changes(connection, relation, now)
+        compare_changes(connection, relation)
+
+
+def _drop_unread(connection: duckdb.DuckDBPyConnection, step: Step, scripts: dict[Step, str]) -> None:
+    """Drop the temporary tables no later step names: all of them together outgrow the memory of a small machine."""
+    tables = _list_temporary(connection)
+    written = [relation for other in BEFORE_MONEY + AFTER_MONEY for relation in other.writes]
+    needed = {name for relation in (*written, *MONEY_WRITES) for name in held_names(relation, tables)} | {PAYMENT_MARKS}
+    needed |= set(re.findall(r"\w+", "\n".join(scripts.values())))
+    if step in BEFORE_MONEY:
+        needed |= _READ_BY_MONEY
+    for name in tables - needed:
+        connection.execute(f'DROP TABLE temp."{name}"')
 
 
 def _set_parameters(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime) -> None:

@@ -9,6 +9,7 @@
 -- credit: owner_at_payment
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, money
 -- rules: paid_threshold, match_days
 -- counts_until: as_of
@@ -41,6 +42,7 @@ SELECT
     'deal' AS record_type,
     b.source,
     b.deal_id AS record_id,
+    b.pipeline_id,
     b.occurred_at,
     b.person_id,
     b.team,

@@ -9,6 +9,7 @@
 -- credit: owner_at_event
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm
 -- requires: stages
 -- direction: down
@@ -21,6 +22,7 @@ SELECT
     'deal' AS record_type,
     e.source,
     e.deal_id AS record_id,
+    e.pipeline_id,
     e.entered_at AS occurred_at,
     e.person_id,
     e.team,

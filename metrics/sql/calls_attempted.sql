@@ -26,4 +26,4 @@ SELECT
     coalesce(c.excluded_by, CASE WHEN c.is_attempt IS NOT TRUE THEN 'not_an_attempt' END) AS excluded_by
 FROM calc.calls AS c
 JOIN period_days AS d ON d.day = c.local_date
-WHERE c.direction <> 'in'
+WHERE c.direction IS DISTINCT FROM 'in'

@@ -9,6 +9,7 @@
 -- credit: owner_at_payment
 -- additivity: additive
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, money
 -- rules: paid_threshold, match_days
 -- counts_until: period
@@ -22,6 +23,7 @@ SELECT
     'deal' AS record_type,
     p.source,
     p.deal_id AS record_id,
+    p.pipeline_id,
     p.occurred_at,
     p.person_id,
     p.team,

@@ -9,6 +9,7 @@
 -- credit: owner_at_entry
 -- additivity: additive
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm
 -- requires: stage:base
 -- rules: dup_days
@@ -23,6 +24,7 @@ SELECT
     'deal' AS record_type,
     l.source,
     l.deal_id AS record_id,
+    l.pipeline_id,
     l.created_at AS occurred_at,
     l.person_id,
     l.team,

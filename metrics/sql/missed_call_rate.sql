@@ -10,6 +10,7 @@
 -- additivity: ratio
 -- entities: team, company
 -- facets: calls
+-- direction: down
 -- counts_until: period
 -- description_ru: Входящие внешние, на которые никто не ответил, ко всем входящим внешним. Отвечает команда линии: строк по менеджерам нет.
 -- description_en: Inbound external calls no person answered, over all inbound external calls. The line's team answers: no manager rows.

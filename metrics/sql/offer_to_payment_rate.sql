@@ -9,6 +9,7 @@
 -- credit: owner_at_payment
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, money
 -- requires: stage:offer
 -- rules: dup_days, paid_threshold, match_days
@@ -23,6 +24,7 @@ SELECT
     'deal' AS record_type,
     k.source,
     k.deal_id AS record_id,
+    k.pipeline_id,
     k.touched_at AS occurred_at,
     k.person_id,
     k.team,
@@ -40,6 +42,7 @@ SELECT
     'deal',
     p.source,
     p.deal_id,
+    p.pipeline_id,
     p.occurred_at,
     p.person_id,
     p.team,

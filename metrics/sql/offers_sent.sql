@@ -9,6 +9,7 @@
 -- credit: owner_at_event
 -- additivity: additive
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm
 -- requires: stage:offer
 -- rules: dup_days
@@ -21,6 +22,7 @@ SELECT
     'deal' AS record_type,
     k.source,
     k.deal_id AS record_id,
+    k.pipeline_id,
     k.touched_at AS occurred_at,
     k.person_id,
     k.team,

@@ -9,6 +9,7 @@
 -- credit: owner_at_event
 -- additivity: snapshot
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm
 -- requires: stages
 -- rules: dup_days
@@ -21,6 +22,7 @@ SELECT
     'deal' AS record_type,
     o.source,
     o.deal_id AS record_id,
+    o.pipeline_id,
     o.valid_from AS occurred_at,
     o.person_id,
     o.team,

@@ -9,6 +9,7 @@
 -- credit: owner_at_entry
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, money
 -- requires: stage:qualified
 -- rules: dup_days, paid_threshold, match_days
@@ -24,6 +25,7 @@ SELECT
     'deal' AS record_type,
     b.source,
     b.deal_id AS record_id,
+    b.pipeline_id,
     b.passed_at AS occurred_at,
     b.entry_person_id AS person_id,
     b.entry_team AS team,

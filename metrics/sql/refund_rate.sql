@@ -9,8 +9,10 @@
 -- credit: owner_at_payment
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline
 -- facets: money
 -- rules: match_days
+-- direction: down
 -- counts_until: period
 -- description_ru: Возвраты покупателям к поступлениям до вычета возвратов. Возврат ложится на того, кому зачтён возвращённый платёж.
 -- description_en: Refunds over gross receipts. A refund falls on whoever was credited with the payment it returns.
@@ -20,6 +22,7 @@ SELECT
     'payment' AS record_type,
     p.source,
     p.payment_id AS record_id,
+    p.pipeline_id,
     p.occurred_at,
     p.person_id,
     p.team,

@@ -9,6 +9,7 @@
 -- credit: owner_at_payment
 -- additivity: additive
 -- entities: manager, team, company
+-- by: pipeline
 -- facets: money
 -- rules: match_days
 -- counts_until: period
@@ -22,6 +23,7 @@ SELECT
     'payment' AS record_type,
     p.source,
     p.payment_id AS record_id,
+    p.pipeline_id,
     p.occurred_at,
     p.person_id,
     p.team,

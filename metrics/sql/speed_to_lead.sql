@@ -9,6 +9,7 @@
 -- credit: owner_at_entry
 -- additivity: distribution
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, calls
 -- requires: stage:base, calendar
 -- rules: dup_days, origin_minutes, successful_call_seconds, successful_call_seconds_by_pipeline
@@ -25,6 +26,7 @@ SELECT
     'deal' AS record_type,
     l.source,
     l.deal_id AS record_id,
+    l.pipeline_id,
     l.created_at AS occurred_at,
     l.person_id,
     l.team,

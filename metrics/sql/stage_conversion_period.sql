@@ -9,6 +9,7 @@
 -- credit: owner_at_event
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, money?
 -- requires: stages
 -- rules: dup_days, paid_threshold, match_days
@@ -31,6 +32,7 @@ SELECT
     'deal' AS record_type,
     p.source,
     p.deal_id AS record_id,
+    p.pipeline_id,
     p.passed_at AS occurred_at,
     p.person_id,
     p.team,

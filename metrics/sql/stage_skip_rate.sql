@@ -9,6 +9,7 @@
 -- credit: owner_at_event
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm
 -- requires: stages
 -- rules: dup_days
@@ -37,6 +38,7 @@ SELECT
     'deal' AS record_type,
     s.source,
     s.deal_id AS record_id,
+    s.pipeline_id,
     s.passed_at AS occurred_at,
     s.person_id,
     s.team,

@@ -15,9 +15,9 @@
 -- direction: down
 -- counts_until: period
 -- description_ru: Рабочих часов сделки на этапе за все заходы, медиана; считается в периоде последнего выхода. Без варианта — все этапы до «успешно»,
---   вариант stage=… — один, p95 — 95-й процентиль. Сделка, которая ещё стоит на этапе, не входит.
+--   вариант stage=… — один, p95 — 95-й процентиль. Заход, который ещё длится, не входит.
 -- description_en: Working hours of a deal in a stage over all its visits, median; booked in the period of the last exit. Plain: all stages before won,
---   variant stage=… is one, p95 the 95th percentile. A deal still in the stage is not in it.
+--   variant stage=… is one, p95 the 95th percentile. A stay that goes on is not in it.
 
 WITH exits AS (
     SELECT

@@ -9,6 +9,7 @@
 -- credit: owner_at_event
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, money
 -- requires: stage:won, stage:lost
 -- rules: paid_threshold, dup_days, match_days
@@ -42,6 +43,7 @@ SELECT
     'deal' AS record_type,
     e.source,
     e.deal_id AS record_id,
+    e.pipeline_id,
     e.occurred_at,
     e.person_id,
     e.team,

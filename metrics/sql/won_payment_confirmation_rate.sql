@@ -9,6 +9,7 @@
 -- credit: owner_at_event
 -- additivity: ratio
 -- entities: manager, team, company
+-- by: pipeline, source
 -- facets: crm, money
 -- requires: stage:won, calendar
 -- rules: dup_days, paid_threshold, match_days, grace_days
@@ -41,6 +42,7 @@ SELECT
     'deal' AS record_type,
     w.source,
     w.deal_id AS record_id,
+    w.pipeline_id,
     w.occurred_at,
     w.person_id,
     w.team,

@@ -15,6 +15,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from base.clock import FakeClock
 from base.secrets import Secret
@@ -22,10 +23,13 @@ from connectors.amocrm.settings import AmocrmSettings
 from connectors.bitrix24.settings import Bitrix24Settings
 from connectors.mango.settings import MangoSettings
 from connectors.onec.settings import OnecSettings
+from connectors.onec.sheets.settings import Columns, SheetMapping
 from connectors.stream import Settings
 from connectors.zadarma.settings import ZadarmaSettings
-from demo import amocrm, bitrix24, mango, zadarma
+from demo import amocrm, bitrix24, mango, onec, zadarma
 from demo.http import Fault, Handler, HttpRequest, SimulatedServer
+from demo.onec.commerceml import write_exchange
+from demo.onec.world import RECEIPTS
 from demo.statements import write_statements
 from demo.story import Call, Deal, Leg, Manager, Payment, Stage, Story
 
@@ -44,6 +48,8 @@ class Spoilt:
 class Vendor(ABC):
     """A source as the suite plays it. `relation` is where the records of `stream` arrive, one row each."""
 
+    # The connector it speaks for, where one has several ways to be reached; '' = the vendor's own name.
+    source_type: ClassVar[str] = ""
     stream: ClassVar[str]
     relation: ClassVar[str]
     path: ClassVar[str] = ""  # where the records of `stream` are asked for over HTTP
@@ -223,7 +229,9 @@ class Onec(Vendor):
     speaks_http = False
 
     def settings(self, *, refused: bool = False) -> Settings:
-        return OnecSettings(type="onec", path=str(self._exports))
+        columns = Columns(date="Дата", number="Номер", deal="Сделка", amount="Себестоимость")
+        costs = SheetMapping(kind="costs", file="costs.csv", columns=columns, deal_source="our-amocrm")
+        return OnecSettings(type="onec", path=str(self._exports), sheets=[costs])
 
     @property
     def _exports(self) -> Path:
@@ -231,6 +239,14 @@ class Onec(Vendor):
 
     def serve(self, story: Story) -> None:
         write_statements(story, self._exports)
+        # Without its payments: they are the statements' own, and the suite counts them.
+        write_exchange(story, self._exports, has_payments=False, encoding="windows-1251")
+        lines = [
+            f"{deal.created_at:%d.%m.%Y};РТ-{deal.deal_id};{deal.deal_id};{deal.amount / 2:.2f}" for deal in story.deals
+        ]
+        if lines:
+            text = "\r\n".join(["Дата;Номер;Сделка;Себестоимость", *lines, ""])
+            (self._exports / "costs.csv").write_bytes(text.encode("cp1251"))
 
     def mend(self, story: Story) -> None:
         self.serve(story)
@@ -251,11 +267,39 @@ class Onec(Vendor):
                 path.write_bytes(f"{head}{number}{document}\r\n{line}{end}{others}".encode("cp1251"))
 
 
+class OnecOdata(HttpVendor):
+    source_type = "onec"
+    stream, relation, page_records = "payments", "core.payments", 500
+    path = f"/base/odata/standard.odata/{quote(RECEIPTS)}"
+    secrets = ("a-password-of-the-contract", "a-password-nobody-knows")
+
+    def settings(self, *, refused: bool = False) -> Settings:
+        password = Secret(self.secrets[-1 if refused else 0])
+        return OnecSettings(type="onec", odata_url=self.server.url, user="voronka", password=password)
+
+    def build(self, story: Story) -> Any:
+        world = onec.world_from_story(story)
+        return onec.OnecServer(world, password=self.secrets[0], clock=self.clock, faults=self.faults)
+
+    def add_unknown_field(self) -> None:
+        # Documents are read by named fields; rows of their table parts come whole.
+        self._first["РасшифровкаПлатежа"][0][UNKNOWN_FIELD] = UNKNOWN_VALUE
+
+    def spoil(self) -> Spoilt:
+        self._first["СуммаДокумента"] = {"amount": 100}
+        return Spoilt("wrong_type", "$.СуммаДокумента")
+
+    @property
+    def _first(self) -> Any:
+        return self.server.world.tables[RECEIPTS][0]
+
+
 VENDORS: dict[str, Callable[[Path, FakeClock], Vendor]] = {
     "amocrm": Amocrm,
     "bitrix24": Bitrix24,
     "mango": Mango,
     "onec": Onec,
+    "onec_odata": OnecOdata,
     "zadarma": Zadarma,
 }
 

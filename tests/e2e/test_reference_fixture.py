@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,3 +208,68 @@ def test_a_second_sync_writes_nothing_and_asks_as_little_as_paging_allows(nights
 
 def test_a_second_recompute_changes_no_fact(nights: Nights) -> None:
     assert [report.rows_written for report in nights.recomputed.periods] == [0]
+
+
+QUERIES = re.findall(
+    r"^(\d+)\. .*?```sql\n(.*?)```",
+    (Path(__file__).parents[2] / "docs" / "queries.md").read_text(encoding="utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+# What the fixture has nothing to say about: no plans; nobody's extension.
+UNANSWERED = {"5", "16"}
+
+
+def test_the_docs_hold_twenty_queries() -> None:
+    assert [number for number, _ in QUERIES] == [str(number) for number in range(1, 21)]
+
+
+@pytest.mark.parametrize(("number", "query"), QUERIES, ids=[number for number, _ in QUERIES])
+def test_a_query_of_the_docs_runs_and_answers(published: duckdb.DuckDBPyConnection, number: str, query: str) -> None:
+    """A renamed column, or a condition that no record can meet, would send every analyst away empty-handed."""
+    found = published.execute(query).fetchall()
+    assert bool(found) != (number in UNANSWERED)
+
+
+def test_the_flags_name_the_fixtures_oddities_and_no_more(published: duckdb.DuckDBPyConnection) -> None:
+    """D4 is won without money, P7 belongs to no deal, a note speaks of no call, D9 was deleted while open."""
+    rows = published.execute(
+        "SELECT flag, record_type, deal_id, person_id FROM facts.flags WHERE period = '2026-11' ORDER BY flag"
+    ).fetchall()
+    assert [(flag, kind, deal) for flag, kind, deal, _ in rows if flag != "I-04"] == [
+        ("I-01", "deal", "4"),
+        ("I-02", "payment", None),
+        ("I-10", "deal", "9"),
+    ]
+    assert [person for flag, *_, person in rows if flag == "I-04"] == ["B"]
+    unchecked = published.execute(
+        "SELECT flag FROM meta.period_flags WHERE period = '2026-11' AND absent IS NOT NULL ORDER BY flag"
+    ).fetchall()
+    assert unchecked == [("I-11",), ("I-14",)]
+
+
+def test_the_cohort_is_told_by_three_conventions(published: duckdb.DuckDBPyConnection) -> None:
+    steps = {
+        name: (touched, strict)
+        for name, touched, strict in published.execute(
+            "SELECT to_name, touched, strict FROM facts.funnel WHERE period = '2026-11' AND form = 'cohort'"
+            " AND from_name = 'new' AND entity_type = 'company'"
+        ).fetchall()
+    }
+    names = ("qualified", "meeting", "offer", "invoice", "won")
+    assert [steps[name] for name in names] == [(6, 6), (4, 4), (5, 4), (1, 1), (4, 1)]
+
+
+def test_the_analysts_views_agree_with_the_facts(published: duckdb.DuckDBPyConnection) -> None:
+    wide = published.execute(
+        "SELECT leads_new, revenue_cash, deals_paid FROM facts.kpi_wide"
+        " WHERE period = '2026-11' AND entity_type = 'company'"
+    ).fetchall()
+    days = published.execute(
+        "SELECT sum(leads_new), sum(revenue_cash), sum(deals_paid) FROM facts.daily"
+        " WHERE entity_type = 'company' AND day BETWEEN '2026-11-01' AND '2026-11-30'"
+    ).fetchall()
+    assert wide == days == [(8, 430_000, 4)]
+    assert published.execute(
+        "SELECT base, paid FROM facts.funnel_wide WHERE period = '2026-11' AND form = 'cohort'"
+        " AND entity_type = 'company'"
+    ).fetchall() == [(8, 3)]

@@ -183,7 +183,7 @@ def test_a_picture_named_statement_is_told_and_the_statements_load(office: Offic
     result = office.run("sync")
     assert result.exit_code == 1
     message, pointer = _messages(result.stderr)
-    assert message.startswith("accounting: statement.txt: Это картинка PNG, а не банковская выписка.")
+    assert message.startswith("accounting: statement.txt: Это картинка PNG, а не банковская выписка")
     assert pointer == "Подробнее: voronka rejects accounting"
     assert office.loaded() == {"amo": DEALS, "mango": CALLS, "accounting": PAYMENTS}
 

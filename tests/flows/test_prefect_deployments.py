@@ -119,7 +119,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     make_company(folder)
     home = folder / "var" / "prefect"
     # A busy runner is slow, not broken.
-    place = Place(home=home, config_path=folder / "voronka.toml", port=free_port(), start_seconds=RUN_SECONDS)
+    place = Place(
+        home=home,
+        config_path=folder / "voronka.toml",
+        timezone="Asia/Almaty",
+        port=free_port(),
+        start_seconds=RUN_SECONDS,
+    )
     with scheduling(place) as scheduler:
         yield World(scheduler, folder)
 
@@ -146,6 +152,14 @@ def test_a_night_and_a_recompute_by_prefect_give_what_the_plain_commands_give(wo
     assert '"period": "2026-02"' in world.artifact("recompute")["data"]
 
 
+def test_a_day_and_a_backfill_by_prefect_read_the_sources_again(world: World) -> None:
+    """A flow that names no source, or a month that reads nothing, ends well and loads nothing."""
+    runs = [world.wait(world.trigger("intraday")), world.wait(world.trigger("backfill", period="2026-01..2026-02"))]
+    assert [run["state_type"] for run in runs] == ["COMPLETED", "COMPLETED"], [run["state"] for run in runs]
+    assert {"sync", "bank.statements", "publish"} <= world.task_names(runs[0]["id"])
+    assert {"sync 2026-01", "sync 2026-02", "publish"} <= world.task_names(runs[1]["id"])
+
+
 def test_the_night_is_on_the_calendar(world: World) -> None:
     """The server starts, but its scheduler fails at every cron: the night would silently never come."""
     body = {
@@ -157,11 +171,11 @@ def test_the_night_is_on_the_calendar(world: World) -> None:
     while not (planned := [run for run in world.ask("POST", "/flow_runs/filter", body) if run["auto_scheduled"]]):
         assert time.monotonic() < deadline, world.scheduler.log_path("server").read_text()[-2000:]
         time.sleep(0.5)
-    # Three at night in Moscow, which has no summer time.
-    assert "T00:00:00" in planned[0]["expected_start_time"]
+    # Three at night on the company's clock, and that is not the clock of most companies.
+    assert "T22:00:00" in planned[0]["expected_start_time"]
 
 
-@pytest.mark.parametrize("name", ["nightly", "recompute"])
+@pytest.mark.parametrize("name", ["nightly", "intraday", "backfill", "recompute"])
 def test_deployments_queue_behind_the_one_writer(world: World, name: str) -> None:
     deployment = world.deployment(name)
     assert deployment["global_concurrency_limit"]["limit"] == 1

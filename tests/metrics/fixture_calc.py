@@ -18,7 +18,7 @@ import duckdb
 
 from base.times import local_day
 from metrics.catalogue import load_catalogue
-from metrics.evidence import create_views
+from metrics.views import create_views
 from models import WAREHOUSE
 from tests.metrics.fixture_core import (
     PIPELINE,
@@ -154,10 +154,11 @@ def _template() -> Path:
     connection = duckdb.connect(str(path))
     connection.execute("SET TimeZone = 'UTC'")
     create_all(connection, WAREHOUSE, comments=False)
-    create_views(connection, load_catalogue())
+    create_views(connection, load_catalogue(), ZONE)
     add_stages(connection)
     add_people(connection)
     _add_deals(connection)
+    add_visits(connection)
     insert(connection, "calc.calls", [call_row(*told) for told in CALLS])
     insert(connection, "calc.payments", [payment_row(*told) for told in PAYMENTS])
     for deal, (day, person, payment) in PAID.items():
@@ -274,6 +275,20 @@ def add_calendar(connection: duckdb.DuckDBPyConnection, holidays: tuple[int, ...
         is_off = day.weekday() >= 5 or (day.month == 11 and day.day in holidays)
         rows.append({"day": day, "hours": 0 if is_off else 7 if day == date(2026, 11, 3) else 8, "origin": "country"})
     insert(connection, "core.calendar", rows)
+
+
+def add_visits(connection: duckdb.DuckDBPyConnection) -> None:
+    """The stays between the entries there are, none of them over but by the next entry."""
+    connection.execute("DELETE FROM core.deal_stage_visits")
+    connection.execute(
+        """
+        INSERT INTO core.deal_stage_visits BY NAME
+        SELECT source, deal_id, entered_at, pipeline_id, stage_id, person_id, lead(entered_at) OVER deal AS left_at,
+            CASE WHEN lead(kind) OVER deal = 'lost' THEN 'lost' WHEN lead(position) OVER deal < position
+                THEN 'moved_back' WHEN lead(kind) OVER deal IS NULL THEN 'open' ELSE 'advanced' END AS outcome
+        FROM calc.stage_events WINDOW deal AS (PARTITION BY source, deal_id ORDER BY ordinal)
+        """
+    )
 
 
 def _add_sale(connection: duckdb.DuckDBPyConnection, deal: str, day: date, person: str) -> None:

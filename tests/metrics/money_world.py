@@ -9,12 +9,13 @@ from typing import Any
 
 import duckdb
 
-from metrics.resolve.money import MoneyReport, resolve_money
+from metrics.resolve.money import SQL_DIR, MoneyReport, resolve_money
 from metrics.settings import Company
 from tests.metrics.fixture_core import (
     COMPANY,
     PIPELINE,
     STAGES,
+    USERS,
     add_people,
     empty_warehouse,
     fresh_clock,
@@ -25,6 +26,12 @@ from tests.metrics.fixture_core import (
 # payment -> its parts: (deal, amount, rule)
 Parts = Mapping[str, list[tuple[str, Decimal, str]]]
 
+# What the steps before money leave to it.
+_CREDIT_TABLES = (
+    "deal_credits", "dated_shares", "identity_spans", "map_versions", "next_deal_owners", "next_split_shares",
+    "next_stage_events", "split_spans", "stage_maps", "team_spans", "whole_identity_spans", "whole_team_spans",
+)  # fmt: skip
+
 
 def day(text: str) -> date:
     """`12` is in November 2026, `10-20` names the month, a full ISO date stands for itself."""
@@ -34,8 +41,8 @@ def day(text: str) -> date:
 class MoneyWorld:
     """Managers A (team North) and B (South); deals of source `amo`, payments of source `bank` unless told."""
 
-    def __init__(self) -> None:
-        self.connection: duckdb.DuckDBPyConnection = empty_warehouse()
+    def __init__(self, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+        self.connection = connection or empty_warehouse()
         self.connection.execute("SET threads = 1")
         add_people(self.connection)
         self._events = 0
@@ -64,7 +71,8 @@ class MoneyWorld:
         for place, (since, person) in enumerate(spans):
             until = moscow(spans[place + 1][0]) if place + 1 < len(spans) else None
             owned = {"source": "amo", "deal_id": deal, "valid_from": moscow(since), "valid_to": until}
-            self.add("core.deal_owners", owned | {"person_id": person, "precision": "log"})
+            named = {"owner_id": USERS[person][0], "person_id": person}
+            self.add("core.deal_owners", owned | named | {"precision": "log"})
         for ordinal, (at, stage) in enumerate([(created, "new"), *stages], start=1):
             stage_id, position, kind = STAGES[stage]
             entry = {"source": "amo", "deal_id": deal, "ordinal": ordinal, "entered_at": moscow(at)}
@@ -105,7 +113,16 @@ class MoneyWorld:
         insert(self.connection, relation, [row])
 
     def resolve(self, company: Company = COMPANY) -> MoneyReport:
-        return resolve_money(self.connection, company, fresh_clock())
+        """Money's part of resolve, on the credits that the steps before it would have made."""
+        self.connection.execute("SET VARIABLE zone = $1", [company.zone.key])
+        self.connection.execute("CREATE OR REPLACE TEMP TABLE next_deal_owners AS FROM core.deal_owners")
+        self.connection.execute("CREATE OR REPLACE TEMP TABLE next_stage_events AS FROM calc.stage_events")
+        for step in ("10_spans.sql", "35_credits.sql"):
+            self.connection.execute((SQL_DIR / step).read_text(encoding="utf-8"))
+        report = resolve_money(self.connection, company, fresh_clock())
+        for name in _CREDIT_TABLES:
+            self.connection.execute(f"DROP TABLE temp.{name}")
+        return report
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(query).fetchall()

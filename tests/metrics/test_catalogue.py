@@ -7,10 +7,11 @@ import pytest
 
 from base.errors import ConfigError, UsageError
 from metrics.catalogue import BUILT_IN, load_catalogue
-from metrics.evidence import check_bodies, create_views
+from metrics.evidence import check_bodies
 from metrics.reasons import REASONS
 from metrics.settings import Rules
-from tests.metrics.fixture_core import COMPANY, empty_warehouse
+from metrics.views import create_views
+from tests.metrics.fixture_core import COMPANY, ZONE, empty_warehouse
 
 # In the catalogue's order; forms of one metric share its number.
 NOW = [
@@ -58,6 +59,8 @@ NOW = [
     (39, "pipeline_open"),
     (39, "pipeline_weighted"),
     (40, "pipeline_velocity"),
+    (41, "plan_attainment"),
+    (42, "forecast_run_rate"),
     (43, "forecast_weighted"),
     (44, "won_payment_confirmation_rate"),
     (45, "crm_call_confirmation_rate"),
@@ -116,7 +119,7 @@ def test_every_rule_a_built_in_query_names_has_words() -> None:
         for path in BUILT_IN.glob("*.sql")
         for part in path.read_text(encoding="utf-8").split("THEN")[1:]
         if part.lstrip().startswith("'")
-    } - {"hard", "logged"}
+    } - {"hard", "logged", "infinity"}
     assert named
     assert named <= set(REASONS)
 
@@ -181,7 +184,7 @@ def test_a_broken_query_is_told_with_the_files_own_line(
     """DuckDB counts lines in the text it was given, in front of which the engine puts its own."""
     catalogue = load_catalogue(own(tmp_path, OWN.replace(before, after)))
     with pytest.raises(ConfigError) as caught:
-        create_views(empty_warehouse(), catalogue)
+        create_views(empty_warehouse(), catalogue, ZONE)
     (problem,) = caught.value.problems
     assert f"calls_people.sql:{line}: " in str(problem)
     assert said in str(problem)
@@ -208,3 +211,65 @@ def test_a_rule_version_follows_the_rules_a_metric_declares_and_no_others() -> N
         "lead_no_contact_rate",
         "speed_to_lead",
     }
+
+
+OF_PLAN = """\
+-- key: plan_gap
+-- label_ru: Не хватает до плана
+-- label_en: Short of the plan
+-- description_ru: План минус факт.
+-- description_en: Plan minus fact.
+-- unit: as_fact
+-- group: plan
+-- evidence_class: as_fact
+-- event_time: as its fact
+-- credit: as_fact
+-- additivity: derived
+-- of: plan
+-- entities: manager, team, company
+
+SELECT metric, entity_type, entity_id, NULL AS num, NULL AS den,
+    plan - fact AS value
+FROM planned
+"""
+
+
+def test_an_own_metric_of_plans_is_computed_beside_the_built_in_ones(tmp_path: Path) -> None:
+    catalogue = load_catalogue(own(tmp_path, OF_PLAN, "plan_gap.sql"))
+    assert catalogue.get("plan_gap").of == "plan"
+    assert "plan_gap" not in {metric.key for metric in catalogue.counted}
+    check_bodies(empty_warehouse(), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "said"),
+    [
+        ("plan - fact", "plan - facts", 16, "facts"),
+        (", NULL AS den", "", 15, "no column den"),
+    ],
+)
+def test_a_broken_query_of_plans_is_told_with_the_files_own_line(
+    tmp_path: Path, before: str, after: str, line: int, said: str
+) -> None:
+    catalogue = load_catalogue(own(tmp_path, OF_PLAN.replace(before, after), "plan_gap.sql"))
+    with pytest.raises(ConfigError) as caught:
+        check_bodies(empty_warehouse(), catalogue)
+    (problem,) = caught.value.problems
+    assert f"plan_gap.sql:{line}: " in str(problem)
+    assert said in str(problem)
+
+
+def test_what_is_counted_from_records_says_which_and_until_when(tmp_path: Path) -> None:
+    text = OWN.replace("-- facets: calls\n-- counts_until: period\n", "").replace("class: hard", "class: as_fact")
+    assert problems_of(own(tmp_path, text)) == [
+        "calls_people.sql:1: no key facets",
+        "calls_people.sql:1: no key counts_until",
+        "calls_people.sql:8: evidence_class: as_fact goes with `of` only",
+    ]
+
+
+def test_a_split_by_pipeline_needs_the_deals_pipeline(tmp_path: Path) -> None:
+    catalogue = load_catalogue(own(tmp_path, OWN.replace("-- facets", "-- by: pipeline\n-- facets")))
+    with pytest.raises(ConfigError) as caught:
+        check_bodies(empty_warehouse(), catalogue)
+    assert "no column pipeline_id" in str(caught.value.problems[0])

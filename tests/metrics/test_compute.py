@@ -12,6 +12,7 @@ import pytest
 from base.errors import ClosedPeriodError, InvariantError, UsageError
 from metrics.catalogue import Catalogue, load_catalogue
 from metrics.compute import PeriodReport, recompute
+from metrics.explain import explain
 from metrics.funnel import read_funnel
 from metrics.periods import parse_period
 from metrics.reading import compute_kpi, read_absent, read_completeness, read_kpi
@@ -41,9 +42,10 @@ def only(keys: str) -> Catalogue:
 def compute(
     connection: duckdb.DuckDBPyConnection, keys: str = "", period: str = "2026-11", catalogue: Catalogue | None = None
 ) -> PeriodReport:
-    """Recompute one period with some metrics, or all."""
+    """Recompute one period with some metrics, or all, and no flags: those have tests of their own."""
     catalogue = catalogue or (only(keys) if keys else None)
-    (report,) = recompute(connection, COMPANY, parse_period(period), fresh_clock(), catalogue=catalogue)
+    periods = parse_period(period)
+    (report,) = recompute(connection, COMPANY, periods, fresh_clock(), catalogue=catalogue, flags=())
     return report
 
 
@@ -113,7 +115,7 @@ def test_metrics_of_a_missing_source_are_absent_and_the_others_stay() -> None:
     standing_on_money = {metric.key for metric in load_catalogue() if "money" in metric.facets}
     assert {"revenue_cash", "deals_paid", "win_rate"} <= standing_on_money
     # What needs an input the fixture has not is absent for that.
-    assert set(report.absent) == standing_on_money | {"milestones_passed"}
+    assert set(report.absent) == standing_on_money | {"milestones_passed", "plan_attainment"}
     assert read_kpi(connection, "2026-11", "revenue_cash") == []
     assert "учёта" in read_absent(connection, "2026-11")["revenue_cash"]
     evidence = connection.execute("SELECT count(*) FROM facts.kpi_evidence WHERE metric = 'revenue_cash'").fetchone()
@@ -328,3 +330,73 @@ def test_reading_a_period_never_computed_names_the_command() -> None:
     with pytest.raises(UsageError) as caught:
         read_kpi(reference_calc(), "2026-11")
     assert "voronka recompute 2026-11" in caught.value.render("en")
+
+
+def test_a_metric_of_deals_is_told_by_pipeline_beside_its_plain_form() -> None:
+    """In one source the plain row stays one, whoever asks for `variant = ''` alone."""
+    connection = reference_calc()
+    add_lead(connection, "D11", "17 10:00", "A", pipeline_id="8")
+    compute(connection, "leads_new lead_contact_rate calls_attempted")
+    rows = read_kpi(connection, "2026-11", "leads_new", variants=True)
+    company = {(row.variant, row.pipeline): row.num for row in rows if row.entity_type == "company"}
+    assert company == {("", ""): 9, ("pipeline=7", "7"): 8, ("pipeline=8", "8"): 1}
+    managers = {row.entity_id: row.num for row in rows if row.pipeline == "7" and row.entity_type == "manager"}
+    assert managers == {"A": 5, "B": 3}
+    found = explain(connection, only("leads_new"), "2026-11", "leads_new", variant="pipeline=8", pipeline="8")
+    assert [record.record_id for record in found.counted] == ["D11"]
+    # A call has no pipeline of its own.
+    assert {row.pipeline for row in read_kpi(connection, "2026-11", "calls_attempted", variants=True)} == {""}
+
+
+def test_two_crms_are_told_apart_by_source_even_where_their_pipelines_share_an_id() -> None:
+    connection = reference_calc()
+    add_stages(connection, source="second")
+    add_lead(connection, "D11", "17 10:00", "A", source="second")
+    compute(connection, "leads_new")
+    rows = read_kpi(connection, "2026-11", "leads_new", "company", variants=True)
+    assert {(row.variant, row.pipeline): row.num for row in rows} == {
+        ("", ""): 9,
+        ("source=amo", ""): 8,
+        ("source=second", ""): 1,
+        ("source=amo;pipeline=7", "7"): 8,
+        ("source=second;pipeline=7", "7"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("period", "leads", "calls", "revenue"),
+    [
+        ("2026-11-02", 2, 3, 0),
+        ("2026-W46", 3, 3, 250_000),  # 9 to 15 November
+        ("2026-11", 8, 9, 430_000),
+        ("2026-Q4", 9, 9, 430_000),  # D8 is a lead of October
+        ("2026-10..2026-11", 9, 9, 430_000),
+    ],
+)
+def test_every_kind_of_period_counts_its_own_days(period: str, leads: int, calls: int, revenue: int) -> None:
+    connection = reference_calc()
+    catalogue = only("leads_new calls_attempted revenue_cash stage_conversion_cohort")
+    periods = parse_period(period)
+    recompute(connection, COMPANY, periods, fresh_clock(), catalogue=catalogue, flags=())
+    found = [row for each in periods for row in read_kpi(connection, each.name, by="company")]
+    sums = {
+        metric: sum(row.num or 0 for row in found if row.metric == metric)
+        for metric in ("leads_new", "calls_attempted", "revenue_cash")
+    }
+    assert sums == {"leads_new": leads, "calls_attempted": calls, "revenue_cash": revenue}
+    # The same day by day, computed and stored nowhere.
+    rows, _ = compute_kpi(connection, COMPANY, catalogue, periods[-1], periods[-1].ends_on, by="company")
+    assert {row.metric for row in rows} >= {"leads_new", "calls_attempted", "revenue_cash"}
+    assert all(read_funnel(connection, each.name) for each in periods)
+
+
+def test_as_of_a_past_day_looks_as_it_did_then() -> None:
+    """What was stored on the day itself, and what is computed of it later, are the same numbers."""
+    keys = "leads_new calls_successful revenue_cash win_rate deals_paid speed_to_lead contacts_reached_unique avg_check"
+    then = reference_calc(until="17 00:00")
+    recompute(then, COMPANY, NOVEMBER, fresh_clock(), catalogue=only(keys), flags=())
+    now = reference_calc()
+    rows, _ = compute_kpi(now, COMPANY, only(keys), NOVEMBER[0], date(2026, 11, 16), variants=True)
+    kept = read_kpi(then, "2026-11", variants=True, catalogue=only(keys))
+    assert kept
+    assert rows == kept

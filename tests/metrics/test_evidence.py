@@ -11,13 +11,14 @@ import duckdb
 import pytest
 
 from metrics.catalogue import Catalogue, load_catalogue
-from metrics.evidence import COLUMNS, VIEW_COLUMNS, create_views
+from metrics.evidence import COLUMNS, VIEW_COLUMNS
 from metrics.explain import explain
 from metrics.literals import literal
 from metrics.periods import parse_period
 from metrics.reading import compute_kpi, read_kpi
+from metrics.views import create_views
 from tests.metrics.fixture_calc import reference_calc
-from tests.metrics.fixture_core import COMPANY, moscow
+from tests.metrics.fixture_core import COMPANY, ZONE, moscow
 from tests.metrics.test_catalogue import OWN, own
 from tests.metrics.test_compute import compute, only
 
@@ -44,7 +45,7 @@ def test_a_published_copy_shows_evidence_explains_and_computes_read_only(tmp_pat
 
 def test_the_view_and_each_of_its_columns_carry_a_comment() -> None:
     connection = reference_calc()
-    create_views(connection, load_catalogue())
+    create_views(connection, load_catalogue(), ZONE)
     columns = connection.execute(
         "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'kpi_evidence' ORDER BY column_index"
     ).fetchall()
@@ -58,14 +59,15 @@ def test_the_view_and_each_of_its_columns_carry_a_comment() -> None:
 def test_the_view_is_written_again_only_when_the_catalogue_changed() -> None:
     connection = reference_calc()
     catalogue = only("leads_new calls_attempted")
-    assert create_views(connection, catalogue)
-    assert not create_views(connection, catalogue)
-    assert create_views(connection, only("leads_new"))
+    assert create_views(connection, catalogue, ZONE)
+    assert not create_views(connection, catalogue, ZONE)
+    assert create_views(connection, only("leads_new"), ZONE)
 
 
 def test_the_documented_columns_are_the_ones_a_body_may_yield() -> None:
     """The header of metrics/evidence.py is the manual of metric authors."""
-    assert set(VIEW_COLUMNS) - {"metric", "entity_type", "entity_id"} == set(COLUMNS) - {"person_id", "team"}
+    shown = set(VIEW_COLUMNS) - {"metric", "entity_type", "entity_id"}
+    assert shown == set(COLUMNS) - {"person_id", "team", "pipeline_id"}
 
 
 def test_a_distinct_metric_recounts_for_the_company(tmp_path: Path) -> None:

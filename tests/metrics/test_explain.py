@@ -120,3 +120,23 @@ def test_lists_end_at_the_limit_and_counts_do_not() -> None:
     found = explain(connection, only("calls_successful"), "2026-11", "calls_successful", "A", limit=3)
     assert (len(found.counted), found.counted_count) == (3, 10)
     assert COMPANY.language == "ru"
+
+
+def test_an_attainment_opens_to_the_records_of_its_fact() -> None:
+    connection = reference_calc()
+    row = {
+        "period": "2026-11",
+        "entity_type": "manager",
+        "entity_id": "A",
+        "metric": "revenue_cash",
+        "value": 400_000.0,
+    }
+    insert(connection, "core.plans", [row])
+    keys = "revenue_cash plan_attainment"
+    compute(connection, keys)
+    found = explain(connection, only(keys), "2026-11", "plan_attainment", "A", variant="metric=revenue_cash")
+    assert (found.fact.value, found.counted_count) == (0.5, 3)
+    assert [record.record_id for record in found.counted] == ["P2", "P1", "P3"]
+    with pytest.raises(UsageError) as caught:
+        explain(connection, only(keys), "2026-11", "plan_attainment", "A")
+    assert "metric=revenue_cash" in caught.value.render("ru")

@@ -218,6 +218,43 @@ def test_check_lists_whom_and_what_is_unassigned(tmp_path: Path) -> None:
     ]
 
 
+def test_check_counts_what_nobody_gets_now_apart_from_what_nobody_got_long_ago(tmp_path: Path) -> None:
+    """An extension that rang yesterday must stand out from one that fell silent a year ago."""
+    connection = with_records()
+    batch = Batch()
+    add_call(batch, "C4", "05 10:30", "88", "out", "+79160000001", 60)
+    add_call(batch, "C5", "05 10:40", "77", "in", "+79160000001", 5)
+    batch.flush(connection)
+    connection.execute(
+        "UPDATE core.calls SET local_date = DATE '2025-11-05', started_at = started_at - INTERVAL 365 DAY"
+        " WHERE call_id IN ('C4', 'C5')"
+    )
+    report = check_inputs(connection, company(tmp_path))
+    counts = {
+        (f.kind, f.external_id): (f.records, f.recent) for f in report.findings if f.kind in ("user", "extension")
+    }
+    assert counts[("extension", "77")] == (2, 1)
+    assert counts[("extension", "88")] == (1, 0)
+    assert counts[("user", "999")] == (1, 1)
+
+
+def test_check_lists_accounts_that_work_and_are_nobodys_before_they_cost_a_record(tmp_path: Path) -> None:
+    """A newcomer's first call would be nobody's; who left the firm, and who has an identity, is not listed."""
+    connection = sources()
+    connection.execute("UPDATE core.users SET is_active = FALSE WHERE external_id = '104'")
+    (tmp_path / "people.csv").write_text("person_id,name,team,role,grade,valid_from,valid_to\nanna,Анна,,,,,\n")
+    (tmp_path / "identities.csv").write_text(
+        "person_id,source,external_id,valid_from,valid_to\nanna,mango,11,,\nanna,amo,101,,\n"
+    )
+    assert [row for row in findings(connection, tmp_path) if row[0] in ("user", "extension")] == [
+        ("user", "amo", "102", "Борис Щукин", 0),
+        ("user", "amo", "103", "Иван Иванов", 0),
+        ("extension", "mango", "12", "Щукин Борис", 0),
+        ("extension", "mango", "13", "Иванов Иван", 0),
+        ("extension", "mango", "9004", "Секретарь", 0),
+    ]
+
+
 def test_check_sees_an_identity_that_ended_before_the_record(tmp_path: Path) -> None:
     connection = with_records()
     (tmp_path / "people.csv").write_text(

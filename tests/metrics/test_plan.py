@@ -15,7 +15,7 @@ from tests.metrics.fixture_core import COMPANY, insert
 from tests.metrics.test_catalogue import OWN, own
 from tests.metrics.test_compute import compute, only
 
-KEYS = "revenue_cash lead_contact_rate calls_attempted"
+KEYS = "revenue_cash lead_contact_rate calls_attempted plan_attainment forecast_run_rate"
 
 
 def plan(connection: duckdb.DuckDBPyConnection, metric: str, value: float, entity: str = "company:company") -> None:
@@ -101,8 +101,8 @@ def test_a_changed_plan_changes_its_row_and_a_plan_taken_back_takes_it_away() ->
     compute(connection, KEYS)
     assert read_kpi(connection, "2026-11", "revenue_cash", "company")[0].attainment == 0.5
     connection.execute("UPDATE core.plans SET value = 430000")
-    # The old row, the new one, and the period's own.
-    assert compute(connection, KEYS).rows_written == 3
+    # The old row and the new one, of the plan and of the metric made of it, and the period's own.
+    assert compute(connection, KEYS).rows_written == 5
     assert read_kpi(connection, "2026-11", "revenue_cash", "company")[0].attainment == 1
     connection.execute("DELETE FROM core.plans")
     compute(connection, KEYS)
@@ -116,9 +116,10 @@ def test_less_is_better_turns_the_quotient_round(tmp_path: Path, direction: str,
     text = text.replace("additivity: distinct", "additivity: additive") + "WHERE c.is_attempt\n"
     metric = load_catalogue(own(tmp_path, text)).get("calls_people")
     plan(connection, metric.key, 18)
-    compute(connection, catalogue=Catalogue({metric.key: metric}))
+    catalogue = Catalogue({metric.key: metric} | dict(only("plan_attainment").metrics))
+    compute(connection, catalogue=catalogue)
     assert read_kpi(connection, "2026-11", metric.key, "company")[0].attainment == attainment
     connection.execute("DELETE FROM calc.calls")
-    compute(connection, catalogue=Catalogue({metric.key: metric}))
+    compute(connection, catalogue=catalogue)
     nothing = {"up": 0.0, "down": float("inf")}[direction]
     assert read_kpi(connection, "2026-11", metric.key, "company")[0].attainment == nothing

@@ -5,6 +5,7 @@ from dataclasses import replace
 import duckdb
 
 from metrics.compute import recompute
+from metrics.flags.catalogue import load_flags
 from metrics.periods import parse_period
 from metrics.settings import Rules
 from metrics.touched import periods_touched
@@ -13,14 +14,17 @@ from tests.metrics.fixture_core import COMPANY, fresh_clock, insert, moscow
 from tests.metrics.test_compute import only
 
 CATALOGUE = only("leads_new calls_successful revenue_cash")
+# One of those that end with their period.
+FLAGS = [flag for flag in load_flags() if flag.key == "I-10"]
 
 
 def touched(connection: duckdb.DuckDBPyConnection, company: object = COMPANY) -> list[str]:
-    return [period.name for period in periods_touched(connection, company, CATALOGUE)]  # type: ignore[arg-type]
+    return [period.name for period in periods_touched(connection, company, CATALOGUE, FLAGS)]  # type: ignore[arg-type]
 
 
 def night(connection: duckdb.DuckDBPyConnection) -> None:
-    recompute(connection, COMPANY, periods_touched(connection, COMPANY, CATALOGUE), fresh_clock(), catalogue=CATALOGUE)
+    periods = periods_touched(connection, COMPANY, CATALOGUE, FLAGS)
+    recompute(connection, COMPANY, periods, fresh_clock(), catalogue=CATALOGUE, flags=FLAGS)
 
 
 def test_every_month_with_records_is_computed_and_then_rests() -> None:
@@ -33,7 +37,7 @@ def test_every_month_with_records_is_computed_and_then_rests() -> None:
 def test_other_periods_once_computed_are_kept_up_too() -> None:
     connection = reference_calc()
     night(connection)
-    recompute(connection, COMPANY, parse_period("2026-W47"), fresh_clock(), catalogue=CATALOGUE)
+    recompute(connection, COMPANY, parse_period("2026-W47"), fresh_clock(), catalogue=CATALOGUE, flags=FLAGS)
     insert(connection, "meta.inputs", [{"file": "people.csv", "digest": "1"}])
     assert touched(connection) == ["2026-10", "2026-11", "2026-W47"]
 
@@ -66,3 +70,17 @@ def test_a_closed_period_is_left_alone_and_a_new_month_is_not() -> None:
     insert(connection, "calc.calls", [call_row("C99", "12-03 10:00", "B", "out", 100)])
     insert(connection, "meta.settings", [{"name": "resolve.core_version", "value": '"2"'}])
     assert touched(connection) == ["2026-11", "2026-12"]
+
+
+def test_a_flag_whose_rule_changed_or_whose_input_appeared_touches_its_periods() -> None:
+    """Flags kept from an older threshold would accuse, or spare, by a rule nobody has any more."""
+    connection = reference_calc()
+    flags = [flag for flag in load_flags() if flag.key in ("I-11", "I-13")]
+    months = parse_period("2026-10..2026-11")
+    recompute(connection, COMPANY, months, fresh_clock(), catalogue=CATALOGUE, flags=flags)
+    assert periods_touched(connection, COMPANY, CATALOGUE, flags) == []
+    stricter = replace(COMPANY, rules=Rules(redial_count=3))
+    assert periods_touched(connection, stricter, CATALOGUE, flags) == months
+    moved = {"source": "amo", "event_id": "1", "deal_id": "D1", "event_type": "close_date"}
+    insert(connection, "core.deal_events", [moved])
+    assert periods_touched(connection, COMPANY, CATALOGUE, flags) == months

@@ -44,7 +44,7 @@ def test_every_command_line_of_a_readme_is_real(readme: str) -> None:
         if arguments == ["--help"]:
             continue
         assert arguments[0] in COMMANDS, words
-        depth = 2 if arguments[0] == "inputs" else 1
+        depth = 2 if isinstance(BY_NAME[arguments[0]], click.Group) else 1
         BY_NAME[" ".join(arguments[:depth])].make_context(arguments[0], arguments[depth:])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from flows.steps.sync import files_of, map_context
 from tests.toy import Toy, deal, page
-from warehouse.conform import Conformer, ConformReport
+from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.replay import forget_core
 
@@ -42,15 +43,15 @@ def read_state(warehouse: Warehouse) -> list[list[tuple[Any, ...]]]:
 
 def conform_slices(toy: Toy, warehouse: Warehouse, chunks: int, most: int = 1_000) -> int:
     """Conform every stream, at most `most` slices in all; gives the slices it took."""
-    conformer = Conformer(warehouse.connection, toy.clock, chunk_records=2, slice_chunks=chunks)
+    conformer = Conformer(warehouse, toy.clock, chunk_records=2, slice_chunks=chunks)
     project = toy.project()
     context = map_context(project, project.sources["toy"])
     taken = 0
     for stream in toy.connector().streams:
-        done = ConformReport(is_whole=False)
-        while not done.is_whole and taken < most:
+        is_whole = False
+        while not is_whole and taken < most:
             with warehouse.transaction():
-                done.add(conformer.conform(stream, context))
+                is_whole = conformer.conform_slice(stream, context).is_whole
             taken += 1
     return taken
 
@@ -80,3 +81,21 @@ def test_a_source_conformed_in_part_is_complete_until_nowhere(loaded: Toy) -> No
         known = warehouse.connection.execute("SELECT stream, complete_until FROM meta.coverage").fetchall()
         assert dict(known)["deals"] is None
         assert dict(known)["users"] is not None
+
+
+def test_a_slice_that_needs_more_memory_than_loading_has_gets_it(tmp_path: Path) -> None:
+    """A stream of large records would otherwise fail every night at the same record."""
+    toy = Toy(tmp_path)
+    large = [deal(n, 100, title="x" * 20_000, contacts=[f"c{m}" for m in range(20)]) for n in range(600)]
+    toy.run({"deals": [page(*large)]})
+    tight = replace(files_of(toy.project()), memory_limit="12MB", threads=1)
+    with open_warehouse(tight, command="test", clock=toy.clock) as warehouse:
+        with warehouse.transaction():
+            forget_core(warehouse.connection, "toy")
+        project = toy.project()
+        stream = toy.connector().stream("deals")
+        context = map_context(project, project.sources["toy"])
+        done = Conformer(warehouse, toy.clock).conform(stream, context)
+        assert (done.read, done.is_whole) == (600, True)
+        assert not warehouse.raise_memory_limit(), "the first limit was enough: the test proves nothing"
+        assert warehouse.connection.execute("SELECT count(*) FROM core.deal_contacts").fetchone() == (12_000,)

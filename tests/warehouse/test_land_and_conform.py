@@ -84,6 +84,13 @@ def test_a_child_list_is_replaced_as_a_whole_even_by_an_empty_one(toy: Toy) -> N
     assert query(toy, "SELECT deal_id, contact_id FROM core.deal_contacts ORDER BY ALL") == [("1", "b"), ("1", "c")]
 
 
+def test_a_list_met_twice_in_a_first_load_is_the_newer_version_s(toy: Toy) -> None:
+    """Nothing of the owner is there yet, so nothing is compared: both lists together would stay."""
+    toy.run({"deals": [page(deal(1, 200, contacts=["b"])), page(deal(1, 100, contacts=["a", "b"]))]})
+
+    assert query(toy, "SELECT deal_id, contact_id FROM core.deal_contacts ORDER BY ALL") == [("1", "b")]
+
+
 def test_a_tombstone_is_not_lifted_by_an_older_version_read_later(toy: Toy) -> None:
     gone = {"id": "e1", "updated": 200, "deal": 1, "deleted": True}
     toy.run({"deals": [page(deal(1, 100))], "events": [page(gone)]})

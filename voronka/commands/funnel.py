@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from base.errors import UsageError
 from base.text import say
 from voronka.app import App
 from voronka.command import argument, command, json_option, option
@@ -27,14 +26,14 @@ from voronka.command import argument, command, json_option, option
 def funnel_command(app: App, period: str, form: str | None, pipeline: str | None, as_json: bool) -> int:
     from metrics.funnel import read_funnel
     from metrics.periods import parse_period
-    from voronka.published import open_published, read_pipelines
+    from voronka.published import find_pipeline, open_published, read_pipelines
     from voronka.reports.funnel import FORMS, funnel_document, show_funnel
 
     periods = parse_period(period)
     documents = []
     with open_published(app) as (_, connection):
         names = read_pipelines(connection)
-        chosen = _pipeline_id(names, pipeline)
+        chosen = find_pipeline(connection, pipeline) if pipeline is not None else None
         page = app.page()
         for each in periods:
             rows = {
@@ -50,17 +49,3 @@ def funnel_command(app: App, period: str, form: str | None, pipeline: str | None
     if as_json:
         app.emit(documents[0] if len(documents) == 1 else documents)
     return 0
-
-
-def _pipeline_id(names: dict[tuple[str, str], str], asked: str | None) -> str | None:
-    """A pipeline's id, given its id or its name."""
-    if asked is None:
-        return None
-    found = [pipeline for (_, pipeline), name in names.items() if asked in (pipeline, name)]
-    if not found:
-        known = ", ".join(f"{pipeline} ({name})" for (_, pipeline), name in names.items())
-        raise UsageError(
-            say("Нет воронки «{asked}».", "No pipeline {asked!r}.", asked=asked),
-            remedy=say("Есть: {known}.", "There are: {known}.", known=known or "—"),
-        )
-    return found[0]

@@ -51,12 +51,21 @@ if TYPE_CHECKING:
     metavar="DATE",
     about=say("учесть события по этот день включительно", "count what happened to this day, inclusive"),
 )
+@option("--pipeline", metavar="P", about=say("одна воронка: номер или название", "one pipeline: its id or name"))
 @json_option
-def kpi_command(app: App, period: str, metric: str | None, by: str | None, as_of: date | None, as_json: bool) -> int:
+def kpi_command(
+    app: App,
+    period: str,
+    metric: str | None,
+    by: str | None,
+    as_of: date | None,
+    pipeline: str | None,
+    as_json: bool,
+) -> int:
     from metrics.catalogue import load_catalogue
     from metrics.periods import parse_period
-    from voronka.published import open_published
-    from voronka.reports.kpi import kpi_document, show_kpi
+    from voronka.published import find_pipeline, open_published
+    from voronka.reports.kpi import kpi_document, of_pipeline, show_kpi
 
     periods = parse_period(period)
     with open_published(app) as (project, connection):
@@ -65,9 +74,14 @@ def kpi_command(app: App, period: str, metric: str | None, by: str | None, as_of
             catalogue.get(metric)
         for each in periods:
             _check_as_of(each, as_of)
+        # What is made of plans has one form a metric, and no plain one.
+        forms = as_json or pipeline is not None or (metric is not None and catalogue.get(metric).of != "")
         found = [
-            _read(connection, project.company, catalogue, each, as_of, metric, by, variants=as_json) for each in periods
+            _read(connection, project.company, catalogue, each, as_of, metric, by, variants=forms) for each in periods
         ]
+        if pipeline is not None:
+            chosen = find_pipeline(connection, pipeline)
+            found = [of_pipeline(each, chosen) for each in found]
     if as_json:
         documents = [kpi_document(kpi) for kpi in found]
         app.emit(documents[0] if len(documents) == 1 else documents)

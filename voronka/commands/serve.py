@@ -31,6 +31,11 @@ def serve_command(app: App, port: int) -> int:
 
     # Read whole: a night that would fail for the configuration fails now, before a server is started.
     project = app.project()
-    place = Place(home=project.root / "var" / "prefect", config_path=project.config_path, port=port)
+    place = Place(
+        home=project.root / "var" / "prefect",
+        config_path=project.config_path,
+        timezone=project.company.zone.key,
+        port=port,
+    )
     run_scheduler(place, tell=app.note)
     return 0

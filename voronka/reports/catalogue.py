@@ -9,7 +9,7 @@ from base.text import Text, say
 from metrics.catalogue import Metric
 from voronka.reports.kpi import CLASSES
 from voronka.reports.page import Field, Page
-from voronka.reports.words import ADDITIVITY, CREDITS, ENTITIES, EVENTS, FACETS, UNITS, word
+from voronka.reports.words import ADDITIVITY, CREDITS, ENTITIES, EVENTS, FACETS, SPLITS, UNITS, word
 
 
 def show_catalogue(page: Page, metrics: Iterable[Metric]) -> None:
@@ -46,6 +46,7 @@ def show_metric(page: Page, metric: Metric) -> None:
         (say("Единица", "Unit"), _word(page, UNITS, metric.unit)),
         (say("Как складывается", "Additivity"), _word(page, ADDITIVITY, metric.additivity)),
         (say("Для кого", "Entities"), _list(page, ENTITIES, metric.entities)),
+        (say("И отдельно", "Also by"), _list(page, SPLITS, metric.by)),
         (say("Данные", "Data"), _list(page, FACETS, metric.facets)),
         (say("Если есть", "If present"), _list(page, FACETS, metric.optional_facets)),
         (say("Справочники", "Inputs"), ", ".join(metric.requires)),
@@ -80,12 +81,15 @@ def metric_document(metric: Metric) -> dict[str, Any]:
         "credit": metric.credit,
         "additivity": metric.additivity,
         "entities": metric.entities,
+        "by": metric.by,
+        "of": metric.of,
         "facets": metric.facets,
         "optional_facets": metric.optional_facets,
         "requires": metric.requires,
         "rules": metric.rules,
         "counts_until": metric.counts_until,
         "direction": metric.direction,
+        "formula": metric.formula,
         "path": metric.path,
         "sql": metric.sql,
     }

@@ -13,14 +13,7 @@ from metrics.reasons import reason
 from voronka.reports.kpi import CLASSES
 from voronka.reports.page import Field, Page
 from voronka.reports.periods import period_name
-from voronka.reports.words import EVENTS, word
-
-TYPES = {
-    "deal": say("сделка", "deal"),
-    "call": say("звонок", "call"),
-    "payment": say("платёж", "payment"),
-    "activity": say("дело", "activity"),
-}
+from voronka.reports.words import EVENTS, RECORD_TYPES, word
 
 
 def show_explanation(page: Page, period: Period, found: Explanation) -> None:
@@ -89,8 +82,7 @@ def _show_records(page: Page, found: Explanation, records: Sequence[Record], *, 
 
 def _row(page: Page, found: Explanation, record: Record, *, is_left_out: bool, is_ratio: bool) -> list[str]:
     numbers, currency = page.numbers, found.fact.currency
-    kind = TYPES.get(record.record_type)
-    name = page.render(kind) if kind else record.record_type
+    name = page.render(word(RECORD_TYPES, record.record_type))
     row = [numbers.moment(record.occurred_at), f"{name} {record.source} {record.record_id}", record.title or ""]
     if is_left_out:
         return [*row, page.render(record.reason) if record.reason else ""]

@@ -45,12 +45,20 @@ def show_check(page: Page, report: CheckReport) -> None:
             say("Номер", "Id"),
             say("Имя", "Name"),
             say("Записей", "Records"),
+            say("за 90 дней", "in 90 days"),
         )
         fields = [
-            Field(page.render(t), "right" if i == 4 else "left", is_wide=i in (0, 3)) for i, t in enumerate(titles)
+            Field(page.render(t), "right" if i >= 4 else "left", is_wide=i in (0, 3)) for i, t in enumerate(titles)
         ]
         rows = [
-            (page.render(f.text), f.source, f.external_id, f.name, page.numbers.count(f.records))
+            (
+                page.render(f.text),
+                f.source,
+                f.external_id,
+                f.name,
+                page.numbers.count(f.records),
+                "" if f.recent is None else page.numbers.count(f.recent),
+            )
             for f in report.findings
         ]
         page.table(fields, rows)
@@ -81,6 +89,7 @@ def check_document(report: CheckReport) -> dict[str, Any]:
                 "external_id": finding.external_id,
                 "name": finding.name,
                 "records": finding.records,
+                "recent": finding.recent,
             }
             for finding in report.findings
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ CLASSES: dict[str, Text] = {
     "logged": say("журнал CRM", "CRM log"),
     "declared": say("заявлено", "declared"),
     "input": say("справочник", "input"),
+    "as_fact": say("как у факта", "as its fact"),
 }
 
 
@@ -45,6 +46,17 @@ class Kpi:
 
     def label(self, key: str, page: Page) -> str:
         return page.render(self.catalogue.get(key).label) if key in self.catalogue else key
+
+
+def of_pipeline(kpi: Kpi, pipeline: str) -> Kpi:
+    """The rows of one pipeline in place of the plain ones; metrics that have none are left out."""
+    forms = (f"pipeline={pipeline}", f";pipeline={pipeline}")
+    rows = [
+        row
+        for row in kpi.rows
+        if row.pipeline == pipeline and (row.variant == forms[0] or row.variant.endswith(forms[1]))
+    ]
+    return replace(kpi, rows=rows, absent={})
 
 
 def show_kpi(page: Page, kpi: Kpi) -> None:
@@ -124,7 +136,10 @@ def _show_metric(page: Page, kpi: Kpi) -> None:
         return
     page.heading(kpi.label(kpi.metric or "", page))
     has_plan = any(row.plan is not None for row in kpi.rows)
-    titles = [say("Кто", "Who"), say("Команда", "Team"), say("Факт", "Fact"), say("Из чего", "Of")]
+    # Attainment and forecast have a form a metric: it stands beside whom it is about.
+    of_metrics = any(row.variant.startswith("metric=") for row in kpi.rows)
+    titles = [say("Кто", "Who"), say("Показатель", "Metric") if of_metrics else say("Команда", "Team")]
+    titles += [say("Факт", "Fact"), say("Из чего", "Of")]
     if has_plan:
         titles += [say("План", "Plan"), say("Выполнение", "Attainment"), say("Прогноз", "Forecast")]
     fields = [
@@ -134,7 +149,7 @@ def _show_metric(page: Page, kpi: Kpi) -> None:
     table = [
         [
             row.entity_name,
-            kpi.teams.get(row.entity_id, "") if row.entity_type == "manager" else "",
+            kpi.label(row.variant.removeprefix("metric="), page) if of_metrics else _team(kpi, row),
             _value(page, row),
             _parts(page, row),
             *(_plan_cells(page, row) if has_plan else ()),
@@ -144,11 +159,17 @@ def _show_metric(page: Page, kpi: Kpi) -> None:
     page.table(fields, table)
 
 
+def _team(kpi: Kpi, row: KpiRow) -> str:
+    return kpi.teams.get(row.entity_id, "") if row.entity_type == "manager" else ""
+
+
 # ── cells ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _value(page: Page, row: KpiRow) -> str:
     # The exact sum where there is one: a double may have lost its last kopecks.
+    if row.metric == "plan_attainment":
+        return page.numbers.attainment(row.value)
     value = row.num if row.additivity in ("additive", "snapshot", "distinct") and row.num is not None else row.value
     return page.numbers.value(value, row.unit, row.currency)
 
@@ -163,7 +184,7 @@ def _short(page: Page, row: KpiRow | None) -> str:
 
 def _parts(page: Page, row: KpiRow) -> str:
     """`3 из 8`: what a ratio was made of; nothing for sums."""
-    if row.den is None or row.additivity == "additive":
+    if row.den is None or row.additivity in ("additive", "derived"):
         return ""
     numbers = page.numbers
     if row.additivity == "distribution":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,9 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from base.text import Text, say
-from flows.steps.progress import StreamReport
+from flows.steps.progress import Reached, StreamReport
 from voronka.app import App
 from voronka.reports.page import Page
+
+# How often a log is told of a stream under way.
+LOG_SECONDS = 300.0
 
 
 class Lines:
@@ -21,6 +25,8 @@ class Lines:
     def __init__(self, app: App, page: Page) -> None:
         self._app = app
         self._page = page
+        self._clock = time.monotonic if app.given_clock is None else app.given_clock.monotonic
+        self._told: dict[tuple[str, str], float] = {}
 
     def say(self, message: Text) -> None:
         self._page.say(self._app.redact(message.render(self._page.language)))
@@ -30,6 +36,15 @@ class Lines:
 
     def stream_advanced(self, source: str, stream: str, rows: int) -> None:
         return None
+
+    def stream_reached(self, reached: Reached) -> None:
+        """A long load tells of itself now and then in a log too."""
+        now = self._clock()
+        key = reached.source, reached.stream
+        last = self._told.setdefault(key, now)
+        if now - last >= LOG_SECONDS:
+            self._told[key] = now
+            self.say(describe_reached(reached, self._page))
 
     def stream_finished(self, report: StreamReport) -> None:
         self.say(describe_stream(report, self._page))
@@ -55,11 +70,42 @@ class Bars(Lines):
         if task is not None:
             self._progress.update(task, count=self._page.numbers.count(rows))
 
+    def stream_reached(self, reached: Reached) -> None:
+        task = self._tasks.get((reached.source, reached.stream))
+        if task is not None and reached.seconds_left is not None:
+            count = self._page.numbers.count(reached.rows)
+            self._progress.update(task, count=f"{count} · {describe_rest(reached, self._page)}")
+
     def stream_finished(self, report: StreamReport) -> None:
         task = self._tasks.get((report.source, report.stream))
         if task is not None:
             mark = "✓" if report.is_ok else "!"
             self._progress.update(task, total=1, completed=1, count=f"{mark} +{self._page.numbers.count(report.rows)}")
+
+
+def describe_reached(reached: Reached, page: Page) -> Text:
+    """`amo/leads: прочитано 120 000, по 12.03.2024, осталось ≈ 25 мин`."""
+    return say(
+        "{source}/{stream}: прочитано {rows}, {rest}",
+        "{source}/{stream}: read {rows}, {rest}",
+        source=reached.source,
+        stream=reached.stream,
+        rows=page.numbers.count(reached.rows),
+        rest=describe_rest(reached, page),
+    )
+
+
+def describe_rest(reached: Reached, page: Page) -> str:
+    """Until when everything is read, and about how long the rest takes; whole minutes, for it is a guess."""
+    day = reached.read_until.astimezone(page.numbers.zone)
+    if reached.seconds_left is None:
+        return say("по {day:%d.%m.%Y}", "up to {day:%Y-%m-%d}", day=day).render(page.language)
+    minutes = max(1, round(reached.seconds_left / 60))
+    left = say("{minutes} мин", "{minutes} min", minutes=minutes)
+    if minutes >= 120:
+        left = say("{hours} ч", "{hours} h", hours=round(minutes / 60))
+    text = say("по {day:%d.%m.%Y}, осталось ≈ {left}", "up to {day:%Y-%m-%d}, ≈ {left} left", day=day, left=left)
+    return text.render(page.language)
 
 
 def describe_stream(report: StreamReport, page: Page) -> Text:

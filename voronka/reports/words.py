@@ -14,6 +14,19 @@ CREDITS: dict[str, Text] = {
     "account_owner": say("ответственный за клиента", "the customer's owner"),
     "team_of_line": say("команда линии", "the line's team"),
     "none": say("никто", "nobody"),
+    "as_fact": say("как у самого показателя", "as its fact"),
+}
+
+GROUPS: dict[str, Text] = {
+    "leads": say("Лиды и скорость", "Leads and speed"),
+    "calls": say("Звонки", "Calls"),
+    "activity": say("Встречи и предложения", "Meetings and offers"),
+    "conversion": say("Воронка", "Funnel"),
+    "money": say("Деньги", "Money"),
+    "customers": say("Клиенты", "Customers"),
+    "pipeline": say("Сделки в работе", "Pipeline"),
+    "plan": say("План и прогноз", "Plan and forecast"),
+    "discipline": say("Достоверность", "Integrity"),
 }
 
 UNITS: dict[str, Text] = {
@@ -28,6 +41,7 @@ UNITS: dict[str, Text] = {
     "ratio": say("доля", "ratio"),
     "working hours": say("рабочие часы", "working hours"),
     "working minutes": say("рабочие минуты", "working minutes"),
+    "as_fact": say("как у самого показателя", "as its fact"),
 }
 
 ADDITIVITY: dict[str, Text] = {
@@ -45,13 +59,28 @@ ENTITIES: dict[str, Text] = {
     "company": say("компания", "company"),
 }
 
+SPLITS: dict[str, Text] = {
+    "pipeline": say("по воронкам", "by pipeline"),
+    "source": say("по источникам сделок, если их несколько", "by source of deals where there are several"),
+}
+
 FACETS: dict[str, Text] = {
     "crm": say("журнал CRM", "the CRM's log"),
     "calls": say("телефония", "telephony"),
     "money": say("учёт", "accounting"),
 }
 
+RECORD_TYPES: dict[str, Text] = {
+    "deal": say("сделка", "deal"),
+    "call": say("звонок", "call"),
+    "payment": say("платёж", "payment"),
+    "activity": say("дело", "activity"),
+    "document": say("документ", "document"),
+    "customer": say("клиент", "customer"),
+}
+
 EVENTS: dict[str, Text] = {
+    "as its fact": say("как у самого показателя", "as its fact"),
     "as_of": say("дата расчёта", "the date of counting"),
     "call start": say("начало звонка", "call start"),
     "call start; first touch of the stage": say(

@@ -111,19 +111,10 @@ SELECT
 FROM moments;
 
 CREATE OR REPLACE TEMP TABLE credited_moments AS
-SELECT moment.*, identity.person_id, team.team, owner.precision AS credit_precision
+SELECT moment.*, credit.person_id, credit.team, credit.credit_precision, credit.owner_person_id
 FROM deal_moments AS moment
-LEFT JOIN next_deal_owners AS owner
-    ON owner.source = moment.source
-    AND owner.deal_id = moment.deal_id
-    AND owner.valid_from <= moment.moment_at
-    AND coalesce(owner.valid_to, 'infinity') > moment.moment_at
-LEFT JOIN identity_spans AS identity
-    ON identity.source = moment.source
-    AND identity.external_id = owner.owner_id
-    AND identity.from_at <= moment.moment_at
-    AND identity.to_at > moment.moment_at
-LEFT JOIN team_spans AS team
-    ON team.person_id = identity.person_id
-    AND team.from_at <= moment.moment_at
-    AND team.to_at > moment.moment_at;
+LEFT JOIN deal_credits AS credit
+    ON credit.source = moment.source
+    AND credit.deal_id = moment.deal_id
+    AND credit.from_at <= moment.moment_at
+    AND credit.to_at > moment.moment_at;

@@ -19,7 +19,8 @@ SELECT
     entry.event_id,
     entry.person_id,
     entry.team,
-    entry.credit_precision
+    entry.credit_precision,
+    entry.owner_person_id
 FROM credited_moments AS entry
 LEFT JOIN map_versions AS version
     ON version.source = entry.source
@@ -91,7 +92,7 @@ SELECT
         WHEN coalesce(visit.next_position < visit.position, after.position < here.position, FALSE) THEN 'moved_back'
         ELSE 'advanced'
     END AS outcome,
-    visit.person_id
+    visit.owner_person_id AS person_id
 FROM followed AS visit
 LEFT JOIN final_endings AS ending
     ON ending.source = visit.source AND ending.deal_id = visit.deal_id AND visit.next_at IS NULL

@@ -59,23 +59,14 @@ GROUP BY seniority;
 
 -- A deal with no known stage has no entry to be credited by: its owner at the creation has it.
 CREATE OR REPLACE TEMP TABLE stageless_credits AS
-SELECT lead.source, lead.deal_id, identity.person_id, team.team, owner.precision AS credit_precision
+SELECT lead.source, lead.deal_id, credit.person_id, credit.team, credit.credit_precision
 FROM lead_origins AS lead
 ANTI JOIN next_stage_events AS entry ON entry.source = lead.source AND entry.deal_id = lead.deal_id
-LEFT JOIN next_deal_owners AS owner
-    ON owner.source = lead.source
-    AND owner.deal_id = lead.deal_id
-    AND owner.valid_from <= lead.created_at
-    AND coalesce(owner.valid_to, 'infinity') > lead.created_at
-LEFT JOIN identity_spans AS identity
-    ON identity.source = lead.source
-    AND identity.external_id = owner.owner_id
-    AND identity.from_at <= lead.created_at
-    AND identity.to_at > lead.created_at
-LEFT JOIN team_spans AS team
-    ON team.person_id = identity.person_id
-    AND team.from_at <= lead.created_at
-    AND team.to_at > lead.created_at;
+LEFT JOIN deal_credits AS credit
+    ON credit.source = lead.source
+    AND credit.deal_id = lead.deal_id
+    AND credit.from_at <= lead.created_at
+    AND credit.to_at > lead.created_at;
 
 CREATE OR REPLACE TEMP TABLE next_leads AS
 SELECT

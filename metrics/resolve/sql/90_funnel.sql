@@ -3,7 +3,7 @@
 CREATE OR REPLACE TEMP TABLE next_stage_passes AS
 WITH first_paid AS (
     SELECT *
-    FROM calc.paid_deals
+    FROM next_paid_deals
     WHERE sign = 1
     QUALIFY row_number() OVER (PARTITION BY source, deal_id ORDER BY ordinal) = 1
 ),

@@ -49,7 +49,7 @@ CREATE OR REPLACE TEMP TABLE next_deal_customers AS
 WITH paid_by AS (
     SELECT part.deal_source, part.deal_id,
         arg_min(payer, (part.local_date, part.source, part.payment_id)) AS payer
-    FROM calc.payments AS part
+    FROM next_payments AS part
     JOIN payers AS payer ON payer.source = part.source AND payer.payment_id = part.payment_id
     WHERE part.deal_id <> '' AND part.excluded_by IS NULL AND NOT part.is_refund
     GROUP BY part.deal_source, part.deal_id
@@ -88,7 +88,7 @@ CREATE OR REPLACE TEMP TABLE next_customer_payments AS
 WITH told AS (
     SELECT part.*, CASE WHEN part.deal_id = '' THEN coalesce(payer.by_tax, payer.by_payer) ELSE deal.customer_id END
         AS customer_id
-    FROM calc.payments AS part
+    FROM next_payments AS part
     JOIN payers AS payer ON payer.source = part.source AND payer.payment_id = part.payment_id
     LEFT JOIN next_deal_customers AS deal ON deal.source = part.deal_source AND deal.deal_id = part.deal_id
     WHERE part.excluded_by IS NULL AND NOT part.is_refund

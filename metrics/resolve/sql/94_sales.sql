@@ -10,7 +10,7 @@ CREATE OR REPLACE TEMP TABLE first_sales AS
 SELECT
     customer.customer_id,
     min({'on': paid.local_date, 'source': paid.source, 'length': length(paid.deal_id), 'deal_id': paid.deal_id}) AS first
-FROM calc.paid_deals AS paid
+FROM next_paid_deals AS paid
 JOIN next_deal_customers AS customer ON customer.source = paid.source AND customer.deal_id = paid.deal_id
 ANTI JOIN earlier_customers AS earlier ON earlier.customer_id = customer.customer_id
 WHERE paid.sign = 1 AND customer.customer_id IS NOT NULL
@@ -32,7 +32,7 @@ SELECT
     paid.person_id,
     paid.team,
     paid.credit_precision
-FROM calc.paid_deals AS paid
+FROM next_paid_deals AS paid
 LEFT JOIN next_deal_customers AS customer ON customer.source = paid.source AND customer.deal_id = paid.deal_id
 LEFT JOIN first_sales AS sale
     ON sale.customer_id = customer.customer_id
@@ -66,19 +66,19 @@ WITH led AS (
 
 SELECT
     led.customer_id,
-    greatest(led.from_at, owner.valid_from) AS valid_from,
-    nullif(least(led.to_at, coalesce(owner.valid_to, 'infinity'::TIMESTAMPTZ)), 'infinity'::TIMESTAMPTZ) AS valid_to,
+    greatest(led.from_at, credit.from_at) AS valid_from,
+    nullif(least(led.to_at, credit.to_at), 'infinity'::TIMESTAMPTZ) AS valid_to,
     led.source,
     led.deal_id,
     led.first_paid_at,
-    owner.person_id,
-    owner.precision AS credit_precision
+    credit.person_id,
+    credit.credit_precision
 FROM led
-JOIN next_deal_owners AS owner
-    ON owner.source = led.source
-    AND owner.deal_id = led.deal_id
-    AND owner.valid_from < led.to_at
-    AND coalesce(owner.valid_to, 'infinity') > led.from_at
+JOIN deal_credits AS credit
+    ON credit.source = led.source
+    AND credit.deal_id = led.deal_id
+    AND credit.from_at < led.to_at
+    AND credit.to_at > led.from_at
 WHERE led.from_at < led.to_at;
 
 CREATE OR REPLACE TEMP TABLE next_customer_phones AS

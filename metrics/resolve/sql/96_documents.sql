@@ -9,10 +9,50 @@ CREATE OR REPLACE TEMP MACRO converted(amount, currency, rate) AS
         ELSE CAST(round(amount * CAST(rate AS DECIMAL(18, 8)), 2) AS DECIMAL(18, 2))
     END;
 
+-- The deal of a shipment: as accounting was told, else that of the order it was made from.
+CREATE OR REPLACE TEMP TABLE shipments AS
+SELECT
+    shipment.* EXCLUDE (deal_source, deal_id),
+    CASE WHEN shipment.deal_id IS NULL THEN ordered.deal_source ELSE shipment.deal_source END AS deal_source,
+    coalesce(shipment.deal_id, ordered.deal_id) AS deal_id,
+    keys.number_key
+FROM core.sales_documents AS shipment
+LEFT JOIN (
+    SELECT * FROM next_order_deals QUALIFY count(*) OVER (PARTITION BY source, order_id) = 1
+) AS ordered ON ordered.source = shipment.source AND ordered.order_id = shipment.order_id
+LEFT JOIN calc.number_keys AS keys ON keys.number = shipment.number;
+
+-- A cost names the shipment or the order it is of by its printed number, which restarts every year.
+CREATE OR REPLACE TEMP TABLE costs AS
+WITH numbered AS (
+    SELECT number_key, year(issued_on) AS year, deal_source, deal_id, 1 AS choice
+    FROM shipments
+    WHERE deal_id IS NOT NULL
+    UNION
+    SELECT number_key, year(issued_on), deal_source, deal_id, 2 FROM next_order_deals
+),
+
+named AS (
+    SELECT * FROM numbered
+    QUALIFY count(*) OVER (PARTITION BY number_key, year, choice) = 1
+),
+
+chosen AS (
+    SELECT * FROM named QUALIFY row_number() OVER (PARTITION BY number_key, year ORDER BY choice) = 1
+)
+
+SELECT
+    cost.* EXCLUDE (deal_source, deal_id),
+    CASE WHEN cost.deal_id IS NULL THEN named.deal_source ELSE cost.deal_source END AS deal_source,
+    coalesce(cost.deal_id, named.deal_id) AS deal_id
+FROM core.costs AS cost
+LEFT JOIN calc.number_keys AS keys ON keys.number = cost.number
+LEFT JOIN chosen AS named ON named.number_key = keys.number_key AND named.year = year(cost.issued_on);
+
 CREATE OR REPLACE TEMP TABLE dated_documents AS
 SELECT 'shipment' AS document, source, document_id AS id, deal_source, deal_id, issued_on AS dated_on, amount, currency,
     coalesce(is_deleted, FALSE) AS is_deleted, NULL::DATE AS due_on
-FROM core.sales_documents
+FROM shipments
 UNION ALL
 SELECT 'receivable', source, receivable_id, deal_source, deal_id, as_of, amount, currency, FALSE, due_on
 FROM core.receivables;
@@ -22,20 +62,16 @@ SELECT
     document.*,
     day_end(document.dated_on) AS occurred_at,
     converted(document.amount, document.currency, rate.rate) AS converted_amount,
-    owner.person_id,
-    team.team,
-    owner.precision AS credit_precision
+    credit.person_id,
+    credit.team,
+    credit.credit_precision
 FROM dated_documents AS document
 LEFT JOIN core.rates AS rate ON rate.rate_on = document.dated_on AND rate.currency = document.currency
-LEFT JOIN next_deal_owners AS owner
-    ON owner.source = document.deal_source
-    AND owner.deal_id = document.deal_id
-    AND owner.valid_from <= day_end(document.dated_on)
-    AND coalesce(owner.valid_to, 'infinity') > day_end(document.dated_on)
-LEFT JOIN team_spans AS team
-    ON team.person_id = owner.person_id
-    AND team.from_at <= day_end(document.dated_on)
-    AND team.to_at > day_end(document.dated_on)
+LEFT JOIN deal_credits AS credit
+    ON credit.source = document.deal_source
+    AND credit.deal_id = document.deal_id
+    AND credit.from_at <= day_end(document.dated_on)
+    AND credit.to_at > day_end(document.dated_on)
 WHERE document.dated_on IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE next_shipments AS
@@ -77,7 +113,7 @@ SELECT
     CASE WHEN bool_and(converted(cost.amount, cost.currency, rate.rate) IS NOT NULL)
         THEN CAST(sum(converted(cost.amount, cost.currency, rate.rate)) AS DECIMAL(18, 2))
     END AS cost
-FROM core.costs AS cost
+FROM costs AS cost
 LEFT JOIN core.rates AS rate ON rate.rate_on = cost.issued_on AND rate.currency = cost.currency
 WHERE cost.deal_id IS NOT NULL
 GROUP BY cost.deal_source, cost.deal_id;
@@ -96,15 +132,15 @@ WITH parts AS (
         status.due,
         -- What is due has VAT in it: so has the part it is compared with.
         coalesce(CASE WHEN payment.currency = getvariable('currency') THEN booked.amount END, part.amount) AS gross
-    FROM calc.payments AS part
+    FROM next_payments AS part
     JOIN core.payments AS payment ON payment.source = part.source AND payment.payment_id = part.payment_id
-    LEFT JOIN core.payment_allocations AS booked
+    LEFT JOIN next_payment_allocations AS booked
         ON booked.source = part.source
         AND booked.payment_id = part.payment_id
         AND booked.deal_source = part.deal_source
         AND booked.deal_id = part.deal_id
     LEFT JOIN deal_costs AS cost ON cost.deal_source = part.deal_source AND cost.deal_id = part.deal_id
-    LEFT JOIN facts.deal_payments AS status ON status.source = part.deal_source AND status.deal_id = part.deal_id
+    LEFT JOIN next_deal_payments AS status ON status.source = part.deal_source AND status.deal_id = part.deal_id
     WHERE part.deal_id <> '' AND part.excluded_by IS NULL
 ),
 

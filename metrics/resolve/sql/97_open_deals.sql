@@ -1,22 +1,5 @@
 -- The pipeline as it stood at any moment (metrics.md 4.6): one scan answers for a past day as for the present one.
 
--- Teams of a person without gaps, so that overlapping with them loses nothing.
-CREATE OR REPLACE TEMP TABLE whole_team_spans AS
-WITH turns AS (
-    SELECT person_id, from_at AS turned_at FROM team_spans
-    UNION SELECT person_id, to_at FROM team_spans
-    UNION SELECT person_id, '-infinity'::TIMESTAMPTZ FROM team_spans
-)
-
-SELECT turn.person_id, turn.turned_at AS from_at, turn.to_at, span.team
-FROM (
-    SELECT *, lead(turned_at, 1, 'infinity'::TIMESTAMPTZ) OVER (PARTITION BY person_id ORDER BY turned_at) AS to_at
-    FROM turns
-) AS turn
-LEFT JOIN team_spans AS span
-    ON span.person_id = turn.person_id AND span.from_at <= turn.turned_at AND span.to_at > turn.turned_at
-WHERE turn.turned_at < turn.to_at;
-
 -- The CRM's amount over time: before the first logged change it was that change's old value.
 CREATE OR REPLACE TEMP TABLE amount_spans AS
 WITH changes AS (
@@ -42,36 +25,26 @@ FROM core.deals
 ANTI JOIN changes USING (source, deal_id);
 
 CREATE OR REPLACE TEMP TABLE held_visits AS
-WITH owned AS (
-    SELECT
-        visit.source,
-        visit.deal_id,
-        visit.pipeline_id,
-        visit.stage_id,
-        entry.kind,
-        greatest(visit.entered_at, owner.valid_from) AS from_at,
-        least(coalesce(visit.left_at, 'infinity'), coalesce(owner.valid_to, 'infinity')) AS to_at,
-        owner.person_id,
-        owner.precision AS credit_precision
-    FROM next_deal_stage_visits AS visit
-    JOIN next_stage_events AS entry
-        ON entry.source = visit.source AND entry.deal_id = visit.deal_id AND entry.entered_at = visit.entered_at
-    LEFT JOIN next_deal_owners AS owner
-        ON owner.source = visit.source
-        AND owner.deal_id = visit.deal_id
-        AND owner.valid_from < coalesce(visit.left_at, 'infinity')
-        AND coalesce(owner.valid_to, 'infinity') > visit.entered_at
-    WHERE entry.kind IS DISTINCT FROM 'lost'
-)
-
 SELECT
-    owned.* EXCLUDE (from_at, to_at),
-    greatest(owned.from_at, team.from_at) AS from_at,
-    least(owned.to_at, team.to_at) AS to_at,
-    team.team
-FROM owned
-LEFT JOIN whole_team_spans AS team
-    ON team.person_id = owned.person_id AND team.from_at < owned.to_at AND team.to_at > owned.from_at;
+    visit.source,
+    visit.deal_id,
+    visit.pipeline_id,
+    visit.stage_id,
+    entry.kind,
+    greatest(visit.entered_at, credit.from_at) AS from_at,
+    least(coalesce(visit.left_at, 'infinity'), credit.to_at) AS to_at,
+    credit.person_id,
+    credit.team,
+    credit.credit_precision
+FROM next_deal_stage_visits AS visit
+JOIN next_stage_events AS entry
+    ON entry.source = visit.source AND entry.deal_id = visit.deal_id AND entry.entered_at = visit.entered_at
+LEFT JOIN deal_credits AS credit
+    ON credit.source = visit.source
+    AND credit.deal_id = visit.deal_id
+    AND credit.from_at < coalesce(visit.left_at, 'infinity')
+    AND credit.to_at > visit.entered_at
+WHERE entry.kind IS DISTINCT FROM 'lost';
 
 CREATE OR REPLACE TEMP TABLE next_open_deals AS
 WITH valued AS (

@@ -9,7 +9,7 @@ WITH balances AS (
         sum(part.amount) OVER deal AS paid
     FROM (
         SELECT deal_source, deal_id, occurred_at, sum(amount) AS amount
-        FROM calc.payments
+        FROM next_payments
         WHERE deal_id <> '' AND excluded_by IS NULL
         GROUP BY deal_source, deal_id, occurred_at
     ) AS part
@@ -26,7 +26,7 @@ SELECT
     held.team,
     held.credit_precision
 FROM balances AS balance
-JOIN facts.deal_payments AS status
+JOIN next_deal_payments AS status
     ON status.source = balance.source AND status.deal_id = balance.deal_id AND status.due > balance.paid
 JOIN held_visits AS held
     ON held.source = balance.source

@@ -1,5 +1,5 @@
 -- Payments no document decided: payer's taxpayer id and exact amount, while the deal is open or near its invoice or win.
--- In: money_matchable, money_deals, money_payers, money_pairs, money_targets, calc.stage_events.
+-- In: money_matchable, money_deals, money_payers, money_pairs, money_targets, next_stage_events.
 -- Out: money_weak_pairs; adds to money_targets.
 
 CREATE OR REPLACE TEMP TABLE money_open AS
@@ -16,7 +16,7 @@ SELECT deal_source, deal_id, currency || ' ' || amount AS asked
 FROM money_orders WHERE amount > 0
 UNION
 SELECT deal_source, deal_id, currency || ' ' || CAST(sum(amount) AS DECIMAL(18, 2)) AS asked
-FROM money_orders WHERE amount > 0 GROUP BY deal_source, deal_id, currency;
+FROM money_counted_orders WHERE amount > 0 GROUP BY deal_source, deal_id, currency;
 
 CREATE OR REPLACE TEMP TABLE money_tax_suspects AS
 SELECT DISTINCT taxed.tax_key, taxed.source AS deal_source, taxed.deal_id
@@ -46,7 +46,7 @@ WITH suspects AS (
 staged AS (
     SELECT events.source, events.deal_id, events.entered_at AS occurred_at, events.local_date,
         events.ordinal AS place, coalesce(events.kind, stages.system_kind, '') AS kind
-    FROM calc.stage_events AS events
+    FROM next_stage_events AS events
     SEMI JOIN suspects ON suspects.source = events.source AND suspects.deal_id = events.deal_id
     LEFT JOIN core.pipeline_stages AS stages
         ON stages.source = events.source AND stages.pipeline_id = events.pipeline_id
@@ -128,9 +128,9 @@ as_stood AS (
         ELSE amounts.amount END AS crm_asked
     FROM by_tax
     JOIN money_deals AS deals ON deals.source = by_tax.deal_source AND deals.deal_id = by_tax.deal_id
-    ASOF LEFT JOIN money_amounts AS amounts
+    LEFT JOIN money_amounts AS amounts
         ON amounts.source = by_tax.deal_source AND amounts.deal_id = by_tax.deal_id
-        AND by_tax.ends_at >= amounts.valid_from
+        AND amounts.valid_from <= by_tax.ends_at AND amounts.valid_to > by_tax.ends_at
 ),
 exact AS (
     SELECT as_stood.source, as_stood.payment_id, as_stood.deal_source, as_stood.deal_id,

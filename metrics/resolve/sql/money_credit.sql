@@ -1,5 +1,5 @@
 -- Rows of calc.payments and of core.payment_allocations: parts and unmatched rests with amounts and credit.
--- In: money_payments, money_parts, core.deal_owners, core.people. Out: money_rows, next_payments, next_payment_allocations.
+-- In: money_payments, money_parts, deal_credits. Out: money_rows, next_payments, next_payment_allocations.
 
 -- A part's share of a converted total, as the difference of running shares in whole kopecks: the parts of a payment add
 -- up to it exactly, and no float is on the way (DuckDB divides decimals as floats).
@@ -30,9 +30,8 @@ summed AS (
         sum(parts.part) OVER (
             PARTITION BY parts.source, parts.payment_id ORDER BY parts.deal_source, parts.deal_id
         ) AS through,
-        -- Owner, team and day of the credit: a refund's are those of the payment it returns.
-        coalesce(originals.ends_at, payments.ends_at) AS credited_at,
-        coalesce(originals.paid_on, payments.paid_on) AS credited_on
+        -- A refund is credited as the payment it returns was.
+        coalesce(originals.ends_at, payments.ends_at) AS credited_at
     FROM parts
     JOIN money_payments AS payments ON payments.source = parts.source AND payments.payment_id = parts.payment_id
     LEFT JOIN money_payments AS originals
@@ -44,28 +43,22 @@ shared AS (
     FROM summed
 ),
 owned AS (
-    SELECT shared.*, deals.pipeline_id,
-        CASE WHEN owners.valid_to IS NULL OR owners.valid_to > shared.credited_at THEN owners.person_id END AS person_id,
-        CASE WHEN owners.valid_to IS NULL OR owners.valid_to > shared.credited_at THEN owners.precision END AS precision
+    SELECT shared.*, deals.pipeline_id, credits.person_id, credits.team, credits.credit_precision
     FROM shared
     LEFT JOIN money_deals AS deals ON deals.source = shared.deal_source AND deals.deal_id = shared.deal_id
-    ASOF LEFT JOIN core.deal_owners AS owners
-        ON owners.source = shared.deal_source AND owners.deal_id = shared.deal_id
-        AND shared.credited_at >= owners.valid_from
+    LEFT JOIN deal_credits AS credits
+        ON credits.source = shared.deal_source AND credits.deal_id = shared.deal_id
+        AND credits.from_at <= shared.credited_at AND credits.to_at > shared.credited_at
 )
 SELECT owned.source, owned.payment_id, owned.deal_source, owned.deal_id, owned.pipeline_id,
     owned.paid_on AS local_date, owned.ends_at AS occurred_at,
     owned.part_counted AS amount, owned.is_refund, owned.rule AS match_rule,
-    owned.person_id,
-    CASE WHEN people.valid_to IS NULL OR people.valid_to >= owned.credited_on THEN people.team END AS team,
-    owned.precision AS credit_precision, owned.excluded_by,
+    owned.person_id, owned.team, owned.credit_precision, owned.excluded_by,
     owned.same_as_source, owned.same_as_payment_id,
     -- Beside calc.payments: the part in the payment's currency, and with VAT in the company's.
     owned.part, owned.part_gross AS gross,
     owned.of_source, owned.of_payment_id
-FROM owned
-ASOF LEFT JOIN core.people AS people
-    ON people.person_id = owned.person_id AND owned.credited_on >= people.valid_from;
+FROM owned;
 
 CREATE OR REPLACE TEMP TABLE next_payments AS
 SELECT source, payment_id, deal_source, deal_id, pipeline_id, local_date, occurred_at, amount, is_refund, match_rule,

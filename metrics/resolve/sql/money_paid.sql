@@ -11,7 +11,7 @@ WITH firsts AS (
 ),
 deals AS (
     SELECT deals.source, deals.deal_id, deals.amount, deals.currency, deals.created_on,
-        firsts.first_paid_on, coalesce(firsts.first_paid_at, TIMESTAMPTZ '1969-01-01 00:00:00+00') AS first_paid_at
+        firsts.first_paid_on, firsts.first_paid_at
     FROM money_deals AS deals
     LEFT JOIN firsts ON firsts.deal_source = deals.source AND firsts.deal_id = deals.deal_id
 ),
@@ -19,9 +19,10 @@ as_stood AS (
     SELECT deals.*, amounts.source IS NOT NULL AS is_logged,
         CASE WHEN amounts.source IS NOT NULL THEN amounts.amount ELSE deals.amount END AS crm_amount
     FROM deals
-    ASOF LEFT JOIN money_amounts AS amounts
+    -- A deal nobody has paid yet asks what it asks now.
+    LEFT JOIN money_amounts AS amounts
         ON amounts.source = deals.source AND amounts.deal_id = deals.deal_id
-        AND deals.first_paid_at >= amounts.valid_from
+        AND amounts.valid_from <= deals.first_paid_at AND amounts.valid_to > deals.first_paid_at
 )
 SELECT as_stood.source, as_stood.deal_id, as_stood.first_paid_on,
     CASE WHEN orders.deal_id IS NOT NULL THEN orders.due

@@ -1,6 +1,7 @@
 -- Which deals a payment speaks of, by a person's decision or by documents, and the choice of each rule.
 -- In: money_matchable, money_deals, money_orders, money_documents, calc.payment_numbers, core.matches.
--- Out: money_named, money_payers, money_pairs (every piece of evidence), money_targets (what books the money).
+-- Out: money_named, money_payers, money_ordered, money_pairs (every piece of evidence), money_targets (what books the
+-- money).
 
 CREATE OR REPLACE TEMP TABLE money_rules AS
 SELECT * FROM (VALUES ('manual', 1), ('order_id', 2), ('invoice_number', 3), ('contract_number', 4),
@@ -21,9 +22,9 @@ in_document AS (
     SELECT documents.source, documents.payment_id, CAST(0 AS BIGINT) AS ordinal, documents.role,
         keys.number_key, keys.short_key, CAST(NULL AS DATE) AS issued_on
     FROM (
-        SELECT source, payment_id, 'invoice' AS role, invoice_number AS number FROM core.payments
+        SELECT DISTINCT source, payment_id, 'invoice' AS role, invoice_number AS number FROM money_evidence
         UNION ALL
-        SELECT source, payment_id, 'contract' AS role, contract_number AS number FROM core.payments
+        SELECT DISTINCT source, payment_id, 'contract' AS role, contract_number AS number FROM money_evidence
     ) AS documents
     SEMI JOIN money_matchable AS payments USING (source, payment_id)
     JOIN calc.number_keys AS keys ON keys.number = documents.number
@@ -66,6 +67,29 @@ JOIN money_payments AS payments USING (source, payment_id)
 JOIN money_deals AS deals ON deals.source = matches.deal_source AND deals.deal_id = matches.deal_id
 GROUP BY ALL;
 
+-- The orders a payment stands for in accounting, one an `ordinal`: as accounting itself divided it, else the one on it.
+CREATE OR REPLACE TEMP TABLE money_ordered AS
+WITH divided AS (
+    SELECT coalesce(copies.same_as_source, parts.source) AS source,
+        coalesce(copies.same_as_payment_id, parts.payment_id) AS payment_id,
+        parts.order_id, max(abs(parts.amount)) AS amount
+    FROM core.payment_parts AS parts
+    LEFT JOIN money_copies AS copies ON copies.source = parts.source AND copies.payment_id = parts.payment_id
+    GROUP BY ALL
+),
+whole AS (
+    SELECT source, payment_id, min(order_id) AS order_id
+    FROM money_evidence WHERE order_id IS NOT NULL GROUP BY source, payment_id
+)
+SELECT source, payment_id, order_id, amount,
+    row_number() OVER (PARTITION BY source, payment_id ORDER BY order_id) - 1 AS ordinal
+FROM (
+    SELECT * FROM divided
+    UNION ALL
+    SELECT *, CAST(NULL AS DECIMAL(18, 2)) FROM whole
+    ANTI JOIN divided USING (source, payment_id)
+);
+
 -- `tier` orders the evidence within a rule, the lower the surer; NULL = unconfirmed, for a person's eyes only.
 CREATE OR REPLACE TEMP TABLE money_pairs AS
 WITH manual AS (
@@ -73,14 +97,14 @@ WITH manual AS (
     FROM money_manual
 ),
 order_id AS (
-    SELECT payments.source, payments.payment_id, 'order_id' AS rule, CAST(0 AS BIGINT) AS ordinal,
+    SELECT ordered.source, ordered.payment_id, 'order_id' AS rule, ordered.ordinal,
         owed.deal_source, owed.deal_id, 1 AS tier
-    FROM money_matchable AS payments
+    FROM money_ordered AS ordered
     JOIN (
         SELECT source AS deal_source, deal_id, order_id FROM money_deals
         UNION
         SELECT deal_source, deal_id, order_id FROM money_orders
-    ) AS owed ON owed.order_id = payments.order_id
+    ) AS owed ON owed.order_id = ordered.order_id
 ),
 numbered AS (
     SELECT named.source, named.payment_id, named.ordinal, documents.deal_source, documents.deal_id,

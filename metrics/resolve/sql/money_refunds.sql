@@ -11,6 +11,56 @@ UNION ALL
 SELECT source, payment_id, 'n:' || name AS payer, 3 AS rank FROM money_matchable
 WHERE name IS NOT NULL AND (NOT is_refund OR (tax_key IS NULL AND account IS NULL));
 
+-- The deal a refund names, if its documents or a person named one.
+CREATE OR REPLACE TEMP TABLE money_refund_deals AS
+SELECT targets.source, targets.payment_id, targets.rule, targets.deal_source, targets.deal_id
+FROM money_targets AS targets
+JOIN money_matchable AS payments USING (source, payment_id)
+WHERE payments.is_refund
+QUALIFY targets.rule = 'manual' OR row_number() OVER (
+    PARTITION BY targets.source, targets.payment_id
+    ORDER BY targets.ordinal, targets.deal_source, targets.deal_id
+) = 1;
+
+-- Where to look for the returned payment: keys to try, the surest first.
+CREATE OR REPLACE TEMP TABLE money_tries AS
+WITH refunds AS (
+    SELECT source, payment_id, paid_on FROM money_matchable WHERE is_refund AND paid_on IS NOT NULL
+),
+ordered AS (
+    SELECT refunds.*, named.number_key, named.issued_on, keys.payer, keys.rank, deals.deal_source, deals.deal_id
+    FROM refunds
+    JOIN money_named AS named USING (source, payment_id)
+    JOIN money_payer_keys AS keys USING (source, payment_id)
+    LEFT JOIN money_refund_deals AS deals USING (source, payment_id)
+    WHERE named.role = 'payment_order' AND deals.rule IS DISTINCT FROM 'manual'
+),
+dealt AS (
+    SELECT refunds.*, deals.deal_source, deals.deal_id
+    FROM refunds
+    JOIN money_refund_deals AS deals USING (source, payment_id)
+)
+SELECT source, payment_id, paid_on, 10 + rank AS place, deal_source, deal_id,
+    concat_ws(chr(31), 'document', number_key, issued_on, payer) AS anchor
+FROM ordered WHERE issued_on IS NOT NULL
+UNION ALL
+SELECT source, payment_id, paid_on, 20 + rank, deal_source, deal_id, concat_ws(chr(31), 'number', number_key, payer)
+FROM ordered
+UNION ALL
+SELECT dealt.source, dealt.payment_id, dealt.paid_on, 30 + keys.rank, dealt.deal_source, dealt.deal_id,
+    concat_ws(chr(31), 'deal', dealt.deal_source, dealt.deal_id, keys.payer)
+FROM dealt
+JOIN money_payer_keys AS keys USING (source, payment_id)
+UNION ALL
+SELECT source, payment_id, paid_on, 40, deal_source, deal_id, concat_ws(chr(31), 'deal', deal_source, deal_id)
+FROM dealt
+UNION ALL
+SELECT refunds.source, refunds.payment_id, refunds.paid_on, 50 + keys.rank, NULL, NULL,
+    concat_ws(chr(31), 'payer', keys.payer)
+FROM refunds
+JOIN money_payer_keys AS keys USING (source, payment_id)
+ANTI JOIN money_refund_deals AS deals ON deals.source = refunds.source AND deals.payment_id = refunds.payment_id;
+
 -- What a refund can be tied to: a key and a day, and the last payment of that day.
 CREATE OR REPLACE TEMP TABLE money_anchors AS
 WITH receipts AS (
@@ -41,68 +91,40 @@ anchors AS (
     FROM receipts WHERE deal_id IS NOT NULL AND payer IS NOT NULL
 )
 SELECT anchor, paid_on, max(struct_pack(source := source, payment_id := payment_id)) AS returned
-FROM anchors GROUP BY anchor, paid_on;
+FROM anchors
+SEMI JOIN money_tries AS tries ON tries.anchor = anchors.anchor
+GROUP BY anchor, paid_on;
 
--- The deal a refund names, if its documents or a person named one.
-CREATE OR REPLACE TEMP TABLE money_refund_deals AS
-SELECT targets.source, targets.payment_id, targets.rule, targets.deal_source, targets.deal_id
-FROM money_targets AS targets
-JOIN money_matchable AS payments USING (source, payment_id)
-WHERE payments.is_refund
-QUALIFY targets.rule = 'manual' OR row_number() OVER (
-    PARTITION BY targets.source, targets.payment_id
-    ORDER BY targets.ordinal, targets.deal_source, targets.deal_id
-) = 1;
-
+-- Receipts and refunds of a key in one line by day: the receipt last met is the one returned. One pass, however many
+-- share the key (a join of each refund with every receipt of a large payer would be quadratic).
 CREATE OR REPLACE TEMP TABLE money_returns AS
-WITH refunds AS (
-    SELECT source, payment_id, paid_on FROM money_matchable WHERE is_refund AND paid_on IS NOT NULL
+WITH timeline AS (
+    SELECT anchor, paid_on, 0 AS turn, returned,
+        NULL AS source, NULL AS payment_id, NULL AS place, NULL AS deal_source, NULL AS deal_id
+    FROM money_anchors
+    UNION ALL
+    SELECT anchor, paid_on, 1, NULL, source, payment_id, place, deal_source, deal_id
+    FROM money_tries
 ),
-tries AS (
-    SELECT refunds.*, 10 + keys.rank AS place, deals.deal_source, deals.deal_id,
-        concat_ws(chr(31), 'document', named.number_key, named.issued_on, keys.payer) AS anchor
-    FROM refunds
-    JOIN money_named AS named USING (source, payment_id)
-    JOIN money_payer_keys AS keys USING (source, payment_id)
-    LEFT JOIN money_refund_deals AS deals USING (source, payment_id)
-    WHERE named.role = 'payment_order' AND named.issued_on IS NOT NULL AND deals.rule IS DISTINCT FROM 'manual'
-    UNION ALL
-    SELECT refunds.*, 20 + keys.rank, deals.deal_source, deals.deal_id,
-        concat_ws(chr(31), 'number', named.number_key, keys.payer)
-    FROM refunds
-    JOIN money_named AS named USING (source, payment_id)
-    JOIN money_payer_keys AS keys USING (source, payment_id)
-    LEFT JOIN money_refund_deals AS deals USING (source, payment_id)
-    WHERE named.role = 'payment_order' AND deals.rule IS DISTINCT FROM 'manual'
-    UNION ALL
-    SELECT refunds.*, 30 + keys.rank, deals.deal_source, deals.deal_id,
-        concat_ws(chr(31), 'deal', deals.deal_source, deals.deal_id, keys.payer)
-    FROM refunds
-    JOIN money_refund_deals AS deals USING (source, payment_id)
-    JOIN money_payer_keys AS keys USING (source, payment_id)
-    UNION ALL
-    SELECT refunds.*, 40, deals.deal_source, deals.deal_id,
-        concat_ws(chr(31), 'deal', deals.deal_source, deals.deal_id)
-    FROM refunds
-    JOIN money_refund_deals AS deals USING (source, payment_id)
-    UNION ALL
-    SELECT refunds.*, 50 + keys.rank, NULL, NULL, concat_ws(chr(31), 'payer', keys.payer)
-    FROM refunds
-    JOIN money_payer_keys AS keys USING (source, payment_id)
-    ANTI JOIN money_refund_deals AS deals
-        ON deals.source = refunds.source AND deals.payment_id = refunds.payment_id
+found AS (
+    SELECT * EXCLUDE (returned),
+        -- A receipt of the refund's own day counts as earlier.
+        last_value(returned IGNORE NULLS) OVER (
+            PARTITION BY anchor ORDER BY paid_on, turn ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS returned
+    FROM timeline
 )
-SELECT tries.source, tries.payment_id, tries.deal_source, tries.deal_id,
-    anchors.returned.source AS of_source, anchors.returned.payment_id AS of_payment_id
-FROM tries
-ASOF JOIN money_anchors AS anchors ON anchors.anchor = tries.anchor AND tries.paid_on >= anchors.paid_on
+SELECT found.source, found.payment_id, found.deal_source, found.deal_id,
+    found.returned.source AS of_source, found.returned.payment_id AS of_payment_id
+FROM found
+LEFT JOIN (SELECT DISTINCT source, payment_id FROM money_manual) AS manual
+    ON manual.source = found.source AND manual.payment_id = found.payment_id
+WHERE found.turn = 1 AND found.returned IS NOT NULL
 -- A decision over several deals finds the returned payment of each.
 QUALIFY row_number() OVER (
-    PARTITION BY tries.source, tries.payment_id,
-        CASE WHEN EXISTS (FROM money_manual WHERE money_manual.source = tries.source
-            AND money_manual.payment_id = tries.payment_id)
-        THEN concat_ws(chr(31), tries.deal_source, tries.deal_id) END
-    ORDER BY tries.place
+    PARTITION BY found.source, found.payment_id,
+        CASE WHEN manual.payment_id IS NOT NULL THEN concat_ws(chr(31), found.deal_source, found.deal_id) END
+    ORDER BY found.place, found.anchor
 ) = 1;
 
 -- A person said to which deal; which payment it returns is found here.

@@ -10,12 +10,22 @@ WITH named AS (
 deals AS (
     SELECT source, payment_id, rule, deal_source, deal_id, min(ordinal) AS ordinal, count(*) AS resolved_count
     FROM money_targets GROUP BY ALL
+),
+-- Accounting's own division; what it left undivided stands for no deal.
+ordered AS (
+    SELECT targets.source, targets.payment_id, targets.deal_source, targets.deal_id, sum(orders.amount) AS declared
+    FROM money_targets AS targets
+    JOIN money_ordered AS orders USING (source, payment_id, ordinal)
+    WHERE targets.rule = 'order_id' AND orders.amount IS NOT NULL
+    GROUP BY ALL
 )
-SELECT deals.source, deals.payment_id, deals.rule, deals.deal_source, deals.deal_id, deals.ordinal, manual.declared,
+SELECT deals.source, deals.payment_id, deals.rule, deals.deal_source, deals.deal_id, deals.ordinal,
+    coalesce(manual.declared, ordered.declared) AS declared,
     payments.paid_on, payments.ends_at, payments.amount, payments.gross, payments.is_refund,
     -- Something named stands for no deal we know: what is left over belongs there, not to the deals we do know.
     CASE deals.rule
         WHEN 'manual' THEN count(manual.declared) OVER one = count(*) OVER one
+        WHEN 'order_id' THEN coalesce(sum(ordered.declared) OVER one < abs(payments.amount), FALSE)
         WHEN 'invoice_number' THEN sum(deals.resolved_count) OVER one < coalesce(named.named_count, 0)
         ELSE FALSE
     END AS is_partial,
@@ -26,6 +36,9 @@ LEFT JOIN named USING (source, payment_id)
 LEFT JOIN money_manual AS manual
     ON deals.rule = 'manual' AND manual.source = deals.source AND manual.payment_id = deals.payment_id
     AND manual.deal_source = deals.deal_source AND manual.deal_id = deals.deal_id
+LEFT JOIN ordered
+    ON deals.rule = 'order_id' AND ordered.source = deals.source AND ordered.payment_id = deals.payment_id
+    AND ordered.deal_source = deals.deal_source AND ordered.deal_id = deals.deal_id
 WHERE NOT payments.is_refund OR deals.rule = 'manual'
 WINDOW one AS (PARTITION BY deals.source, deals.payment_id);
 
@@ -47,9 +60,9 @@ as_stood AS (
     FROM money_shares AS shares
     SEMI JOIN touched ON touched.deal_source = shares.deal_source AND touched.deal_id = shares.deal_id
     JOIN money_deals AS deals ON deals.source = shares.deal_source AND deals.deal_id = shares.deal_id
-    ASOF LEFT JOIN money_amounts AS amounts
+    LEFT JOIN money_amounts AS amounts
         ON amounts.source = shares.deal_source AND amounts.deal_id = shares.deal_id
-        AND shares.ends_at >= amounts.valid_from
+        AND amounts.valid_from <= shares.ends_at AND amounts.valid_to > shares.ends_at
 )
 SELECT as_stood.source, as_stood.payment_id, as_stood.rule, as_stood.deal_source, as_stood.deal_id,
     as_stood.amount, as_stood.gross, as_stood.declared, as_stood.is_partial,

@@ -140,8 +140,8 @@ def only_row(rows: Rows, relation: str) -> dict[str, Any]:
     return row
 
 
-def token_until(expires_at: datetime) -> str:
+def token_until(expires_at: datetime, **claims: Any) -> str:
     """A long-lived token as amoCRM makes them: a JWT whose `exp` anybody can read."""
-    parts = [{"typ": "JWT", "alg": "RS256"}, {"sub": "1", "exp": int(expires_at.timestamp())}]
+    parts = [{"typ": "JWT", "alg": "RS256"}, {"sub": "1", "exp": int(expires_at.timestamp()), **claims}]
     coded = [base64.urlsafe_b64encode(msgspec.json.encode(part)).rstrip(b"=").decode() for part in parts]
     return ".".join([*coded, "c2lnbmF0dXJl"])

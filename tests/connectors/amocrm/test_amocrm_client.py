@@ -257,6 +257,37 @@ def test_check_of_a_wrong_token_is_one_finding_with_its_remedy(open_office: Open
     assert (line.verdict, line.remedy is not None) == ("failed", True)
 
 
+def test_check_names_a_missing_scope_and_where_to_switch_it_on(open_office: OpenOffice) -> None:
+    token = token_until(NOW + timedelta(days=300), scopes=["notifications", "files"])
+    office = open_office(small_world(), token=token)
+    office.server.token = token
+    (line,) = [line for line in check(office.client) if str(line.subject) == "scopes"]
+    assert (line.verdict, "crm" in str(line.detail)) == ("failed", True)
+    assert line.remedy is not None
+    assert "amoMarket" in str(line.remedy)
+
+
+def test_check_tells_how_much_of_the_budget_is_in_use(open_office: OpenOffice) -> None:
+    """A load under way, or a pause the vendor asked for, explains a slow check and a slower load."""
+    office = open_office(small_world())
+    for _ in range(3):
+        office.client.api.limiter.wait_turn()
+    office.clock.advance(0.2)
+    (quiet,) = [line for line in check(office.client) if str(line.subject) == "load"]
+    assert (quiet.verdict, str(quiet.detail)[:6]) == ("ok", "3 of 5")
+    office.client.api.limiter.pause(60)
+    (busy,) = [line for line in check(office.client) if str(line.subject) == "load"]
+    assert busy.verdict == "warning"
+    assert "60 s" in str(busy.detail)
+
+
+def test_check_says_where_a_renamed_account_is(open_office: OpenOffice) -> None:
+    office = open_office(small_world())
+    office.client.new_address = lambda: "https://new.amocrm.ru"  # type: ignore[method-assign]
+    (line,) = [line for line in check(office.client) if str(line.subject) == "address"]
+    assert (line.verdict, "new.amocrm.ru" in str(line.detail)) == ("warning", True)
+
+
 def test_links_open_the_cards_people_know() -> None:
     settings = AmocrmSettings(type="amocrm", base_url="https://acme.kommo.com/")
     assert record_url(settings, "deal", "7") == "https://acme.kommo.com/leads/detail/7"

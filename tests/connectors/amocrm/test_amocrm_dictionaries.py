@@ -34,7 +34,10 @@ def test_empty_dictionaries_cost_one_request_each(open_office: OpenOffice) -> No
 def test_feature_the_account_lacks_is_no_failure(open_office: OpenOffice) -> None:
     office = open_office(empty_world())
     office.server._handler = lambda request: html_response(404, "404 Not Found")
-    assert office.read("loss_reasons") == []
+    pages = office.read("loss_reasons")
+    assert ids_of(pages) == []
+    # What was read before stays: it is out of sight, not removed.
+    assert pages[0].is_partial_view
 
 
 def test_renamed_loss_reason_carries_todays_name_and_a_removed_one_its_last() -> None:

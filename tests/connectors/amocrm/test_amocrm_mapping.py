@@ -220,6 +220,24 @@ def test_deactivated_user_stays_and_is_marked() -> None:
     assert (row["external_id"], row["email"], row["is_active"], row["is_admin"]) == ("5", "a@example.com", False, False)
 
 
+@pytest.mark.parametrize(
+    ("group_id", "groups", "department"),
+    [
+        (7, [{"id": 7, "name": "Север"}], "Север"),
+        (7, [], "Юг"),
+        (None, [], "Отдел продаж"),
+        (99, [], None),
+    ],
+)
+def test_department_is_named_by_the_user_or_by_the_account(
+    group_id: int | None, groups: list[Any], department: str | None
+) -> None:
+    """The default group is 0, which users write as null and only the account names."""
+    account = {"_embedded": {"users_groups": [{"id": 0, "name": "Отдел продаж"}, {"id": 7, "name": "Юг"}]}}
+    user = {"id": 5, "rights": {"group_id": group_id}, "_embedded": {"groups": groups, "roles": []}}
+    assert only_row(map_payload(mapping.map_user, user, account=account), "core.users")["department"] == department
+
+
 def test_won_and_lost_stages_carry_their_pipeline() -> None:
     """142 and 143 are the ids of won and lost in every pipeline: without it joins multiply rows."""
     pipeline = {

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from base.times import to_unix
 from connectors.amocrm.client import AmocrmClient
 from connectors.amocrm.settings import AmocrmSettings
 from connectors.stream import Runtime
+from connectors.tokens import RotatingTokens
 from demo.amocrm import AmocrmServer, TokenOffice
 from demo.http import HttpRequest, HttpResponse, ScriptedFaults, html_response
 
@@ -225,6 +227,71 @@ def test_no_token_in_any_log_error_or_file_outside_the_store(
     assert [secret for secret in secrets if secret in told] == []
 
 
+def test_answer_a_killed_run_left_behind_is_taken_up_for_a_code_too(integration: Integration) -> None:
+    """A code works once: without the answer only an administrator could go on."""
+    code = integration.tokens.issue_code()
+    killed = integration.run(code).tokens
+    assert isinstance(killed, RotatingTokens)
+    killed._exchange.ask(killed._server.ask_with_code(Secret(code)))
+    integration.clock.advance(3600)
+    client = integration.run(code)
+    assert reads(client)
+    assert integration.grants() == 1
+    # Its age counts from the request, not from when it was taken up.
+    integration.clock.advance(DAY - 3700)
+    assert reads(client)
+    assert integration.tokens.refresh_count == 1
+
+
+def test_refusal_a_killed_run_left_behind_is_forgotten(integration: Integration) -> None:
+    killed = integration.run("def50200wrong").tokens
+    assert isinstance(killed, RotatingTokens)
+    killed._exchange.ask(killed._server.ask_with_code(Secret("def50200wrong")))
+    assert reads(integration.run(integration.tokens.issue_code()))
+
+
+def test_renamed_account_is_found_through_the_shared_host_and_read_at_its_new_domain(integration: Integration) -> None:
+    assert reads(integration.run(integration.tokens.issue_code()))
+    integration.tokens.domain = "renamed.amocrm.ru"
+    integration.clock.advance(2 * DAY)
+    client = integration.run()
+    assert reads(client)
+    assert client.new_address() == "https://renamed.amocrm.ru"
+    assert integration.tokens.refresh_count == 1
+    # And again by the next run, which finds the new domain beside the tokens.
+    integration.clock.advance(2 * DAY)
+    assert reads(integration.run())
+
+
+def test_refresh_token_is_shown_to_no_host_but_the_vendors(integration: Integration) -> None:
+    """The domain in a token or an answer is only text: whoever forged it would be given the account."""
+    assert reads(integration.run(integration.tokens.issue_code()))
+    integration.tokens.domain = "amocrm.ru.example.com"
+    integration.clock.advance(2 * DAY)
+    with pytest.raises(CredentialsError):
+        reads(integration.run())
+    assert integration.grants() == 2
+
+
+def test_token_files_are_readable_by_their_owner_only(integration: Integration) -> None:
+    """The request's answer lies beside the pair for a moment, and holds the same secrets."""
+    seen: list[int] = []
+    answer = integration.tokens.answer
+
+    def look(request: HttpRequest) -> HttpResponse:
+        kept = [path for path in integration.token_file.parent.iterdir() if path.suffix != ".lock"]
+        seen.extend(path.stat().st_mode & 0o077 for path in kept)
+        return answer(request)
+
+    assert reads(integration.run(integration.tokens.issue_code()))
+    integration.clock.advance(2 * DAY)
+    integration.tokens.answer = look  # type: ignore[method-assign]
+    assert reads(integration.run())
+    assert seen == [0, 0, 0]  # pair, intent, lock of the request
+    left = sorted(path.suffix for path in integration.token_file.parent.iterdir())
+    assert left == [".asking", ".json", ".lock"]
+
+
 KILLED_RUN = """
 import sys
 from pathlib import Path
@@ -244,9 +311,29 @@ client.tokens.replace(client.tokens.current())
 """
 
 
-@pytest.mark.e2e
-@pytest.mark.parametrize("point", ["tokens.before_refresh", "tokens.after_write"])
-def test_kill_during_a_refresh_leaves_a_pair_that_works(tmp_path: Path, point: str) -> None:
+@dataclass
+class Killing:
+    """An account on a socket, whose token was refreshed by a run that did not live to the end."""
+
+    server: AmocrmServer
+    tokens: TokenOffice
+    runtime: Runtime
+    settings: AmocrmSettings
+
+    def start(self, kill_at: str) -> subprocess.Popen[bytes]:
+        arguments = [self.server.url, str(self.runtime.state_dir), CLIENT["client_id"]]
+        return subprocess.Popen(
+            [sys.executable, "-c", KILLED_RUN, *arguments, CLIENT_SECRET, CLIENT["redirect_uri"]],
+            env={**os.environ, "VORONKA_KILL_AT": kill_at},
+            start_new_session=True,
+        )
+
+    def next_run(self) -> AmocrmClient:
+        return AmocrmClient(self.settings, self.runtime)
+
+
+@pytest.fixture
+def killing(tmp_path: Path) -> Iterator[Killing]:
     clock = SystemClock()
     tokens = TokenOffice(clock, client_secret=CLIENT_SECRET, **CLIENT)
     world = empty_world()
@@ -256,11 +343,46 @@ def test_kill_during_a_refresh_leaves_a_pair_that_works(tmp_path: Path, point: s
         runtime = Runtime(source="amo", clock=clock, zone=MOSCOW, state_dir=tmp_path)
         settings = AmocrmSettings(type="amocrm", base_url=server.url, **keys)  # type: ignore[arg-type]
         assert reads(AmocrmClient(settings, runtime))
-        arguments = [server.url, str(tmp_path), CLIENT["client_id"], CLIENT_SECRET, CLIENT["redirect_uri"]]
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED_RUN, *arguments],
-            env={**os.environ, "VORONKA_KILL_AT": point},
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL
-        assert reads(AmocrmClient(settings, runtime))
+        yield Killing(server, tokens, runtime, settings)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("point", ["tokens.before_refresh", "tokens.after_answer", "tokens.after_write"])
+def test_kill_during_a_refresh_leaves_a_pair_that_works(killing: Killing, point: str) -> None:
+    assert killing.start(point).wait() == -signal.SIGKILL
+    assert reads(killing.next_run())
+    assert killing.tokens.refresh_count == (0 if point == "tokens.before_refresh" else 1)
+
+
+@pytest.mark.e2e
+def test_kill_while_the_vendor_answers_loses_no_answer(killing: Killing) -> None:
+    """The old pair dies with the answer: a run killed in that moment used to lock the account out."""
+    asked, may_answer = threading.Event(), threading.Event()
+    answer = killing.tokens.answer
+
+    def dawdle(request: HttpRequest) -> HttpResponse:
+        response = answer(request)
+        asked.set()
+        may_answer.wait(30)
+        return response
+
+    killing.tokens.answer = dawdle  # type: ignore[method-assign]
+    run = killing.start("")
+    assert asked.wait(30)
+    # As hard as it can be done from outside: the whole process group.
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    threading.Timer(0.3, may_answer.set).start()
+    assert reads(killing.next_run())
+    assert killing.tokens.refresh_count == 1
+
+
+@pytest.mark.e2e
+def test_machine_that_stops_between_answer_and_disk_is_told_as_such(killing: Killing) -> None:
+    """Nothing can be saved then: the next run says what happened and what a person does, after a single try."""
+    killing.start("tokens.before_answer_kept").wait()
+    asked = killing.tokens.refresh_count
+    with pytest.raises(CredentialsError, match="cut off with the machine") as caught:
+        killing.next_run().tokens.replace(killing.next_run().tokens.current())
+    assert "20 minutes" in str(caught.value.remedy)
+    assert killing.tokens.refresh_count == asked + 1

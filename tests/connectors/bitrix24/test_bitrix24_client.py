@@ -21,11 +21,10 @@ from base.errors import (
     SourceError,
 )
 from base.secrets import Secret
+from connectors.bitrix24.access import read_webhook
 from connectors.bitrix24.answers import Timing
 from connectors.bitrix24.budget import BucketLimiter, OperatingBudget
-from connectors.bitrix24.check import check
-from connectors.bitrix24.client import is_same_vendor, read_webhook
-from connectors.bitrix24.settings import Bitrix24Settings, FieldNames
+from connectors.bitrix24.settings import Bitrix24Settings, is_same_vendor
 from demo.bitrix24 import Bitrix24World, Limits, Quirks
 from demo.http import HttpResponse, html_response, json_response
 
@@ -279,52 +278,3 @@ def test_a_call_over_the_edge_of_the_window_is_not_stored_as_half_of_itself(open
     office = open_portal(world)
     pages = office.read("calls", position={"since": int(NOW.timestamp())})
     assert ids_of(pages) == ["inside"]
-
-
-def test_invoices_and_payments_by_item_methods(open_portal: OpenPortal) -> None:
-    """Item methods refuse what classic ones drop: ids in lower case, and a reference that leads nowhere."""
-    world = empty_world()
-    for number in range(1, 131):
-        stamp = world.stamp(NOW - timedelta(days=1))
-        world.add("invoices", {"id": number, "accountNumber": str(number), "updatedTime": stamp, "parentId2": 1})
-        world.add("payments", {"id": number, "orderId": number, "paid": "Y", "sum": 100.5})
-        world.add("order_links", {"orderId": number, "ownerId": 1, "ownerTypeId": 2})
-    office = open_portal(world)
-    every = [str(number) for number in range(1, 131)]
-    assert sorted(ids_of(office.read("invoices")), key=int) == every
-    assert sorted(ids_of(office.read("payments")), key=int) == every
-    assert ids_of(office.read("order_links")) == every
-
-
-# ── check ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def findings(office: Office) -> dict[str, str]:
-    return {str(line.subject): line.verdict for line in check(office.client)}
-
-
-def test_check_of_a_good_portal(open_portal: OpenPortal) -> None:
-    found = findings(open_portal(small_world()))
-    assert set(found.values()) == {"ok"}
-    assert {"access", "owner's rights", "deals", "calls"} <= set(found)
-
-
-def test_check_tells_rights_scopes_and_misspelt_fields(open_portal: OpenPortal) -> None:
-    office = open_portal(
-        small_world(),
-        quirks=Quirks(is_admin=False, scopes=frozenset({"crm", "user", "department"})),
-        settings={"fields": FieldNames(invoice_number="Нет такого")},
-    )
-    found = findings(office)
-    assert found["owner's rights"] == "warning"
-    assert found["calls"] == "failed"
-    assert found["field invoice_number"] == "warning"
-    texts = " ".join(str(line.detail) for line in check(office.client))
-    assert "telephony" in texts
-
-
-def test_check_of_a_refused_webhook_is_one_line_with_a_remedy(open_portal: OpenPortal) -> None:
-    office = open_portal(small_world(), settings={"webhook_url": Secret("1/another-secret")})
-    (line,) = check(office.client)
-    assert line.verdict == "failed"
-    assert line.remedy is not None

@@ -33,6 +33,7 @@ DEAL: dict[str, Any] = {
     "CLOSEDATE": "2026-03-09T03:00:00+03:00",
     "CLOSED": "N",
     "IS_RECURRING": "N",
+    "LEAD_ID": "77",
     "SOURCE_ID": "WEB",
     "UF_CRM_1": ["45", "46"],
     "UF_CRM_2": False,
@@ -72,7 +73,9 @@ def test_deal_in_work() -> None:
     assert row["created_at"] == micros("2026-03-02T07:11:12+00:00")
     assert row["lead_source"] == "Сайт"
     assert row["url"] == "https://example.bitrix24.ru/crm/deal/details/501/"
-    assert rows_of(rows, "core.deal_contacts") == [{"deal_id": "501", "contact_id": "912", "is_main": True}]
+    assert row["lead_id"] == "77"
+    # Its only contact here is the first one: all of them come by another list.
+    assert rows_of(rows, "core.deal_contacts") == []
 
 
 def test_plan_date_is_never_the_closing_time() -> None:

@@ -56,7 +56,7 @@ def test_an_unknown_filter_of_a_classic_list_gives_the_whole_table() -> None:
     assert len(answer["result"]) == 3
     _, answer = ask(server, "crm.deal.list", {"filter": {">=DATE_MODIFY": "soon"}})
     assert len(answer["result"]) == 3
-    status, answer = ask(server, "crm.stagehistory.list", {"filter": {">=CREATED": "2030-01-01"}})
+    status, answer = ask(server, "crm.stagehistory.list", {"entityTypeId": 2, "filter": {">=CREATED": "2030-01-01"}})
     assert (status, answer["error"]) == (400, "INVALID_ARG_VALUE")
 
 
@@ -74,7 +74,9 @@ def test_after_a_short_page_a_chain_begins_anew_and_an_item_list_refuses() -> No
     assert len(parts["result"]["p0"]) == 40
     # The array in the reference's place is cast to 1.
     assert parts["result"]["p1"][0]["ID"] == "2"
-    items = {key: text.replace("crm.deal.list", "crm.stagehistory.list") for key, text in chain.items()}
+    items = {
+        key: text.replace("crm.deal.list?", "crm.stagehistory.list?entityTypeId=2&") for key, text in chain.items()
+    }
     items["p0"] = items["p0"].replace("=20&", "=90020&")
     items["p1"] = items["p1"].replace("[49][ID]", "[items][49][ID]")
     parts = batch(server, **items)

@@ -25,8 +25,8 @@ from metrics.settings import Company
 class Portal:
     """A portal told from the demo company, and a project that reads it."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.story = build_company(deals=25, seed=seed)
+    def __init__(self, folder: Path, seed: int, deals: int = 25) -> None:
+        self.story = build_company(deals=deals, seed=seed)
         self.clock = FakeClock(self.story.told_at + timedelta(minutes=1))
         self.world = world_from_story(self.story)
         self.server = Bitrix24Server(

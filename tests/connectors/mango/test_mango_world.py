@@ -221,7 +221,7 @@ def test_every_pattern_comes_out_as_the_truth(statistics, story, make_server, ma
     server = make_server(world_from_story(story), preparation=11)
     rows = load(make_client(server, statistics=statistics), ask)
     found = {row[0]: SimpleNamespace(**dict(zip(CALLS.columns, row, strict=True))) for row in rows.rows[CALLS]}
-    assert len(found) == len(story.calls)
+    assert len(found) == len(rows.rows[CALLS]) == len(story.calls)  # one credit each
     for call in story.calls:
         seen, truth = found[entry_id_of(call.call_id)], truth_of(call)
         assert (seen.direction, seen.is_answered, seen.talk_seconds) == (

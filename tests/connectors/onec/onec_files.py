@@ -6,7 +6,9 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from connectors.onec.movements import Movement
+import msgspec
+
+from connectors.onec.movements import Movement, read_movement
 from connectors.onec.statement import Block
 from connectors.onec.survey import Survey, survey
 
@@ -93,11 +95,25 @@ def statement(
     return "\r\n".join([*lines, end] if end else lines) + "\r\n"
 
 
-def read(data: bytes | str, configured: Iterable[str] = ()) -> tuple[Survey, list[tuple[str, Block, Movement]]]:
-    """The judged file and its records."""
+def read(data: bytes | str, configured: Iterable[str] = ()) -> tuple[Survey, list[tuple[str, bytes, Movement]]]:
+    """The judged file and its records: id, payload, and the movement that the payload tells of."""
     stream = io.BytesIO(data.encode("cp1251") if isinstance(data, str) else data)
     found = survey(stream, configured=configured)
-    return found, list(found.records(stream))
+    return found, [(record.record_id, record.payload, told(record.payload)) for record in found.records()]
+
+
+def told(payload: bytes) -> Movement:
+    """The movement a payload tells of."""
+    record = msgspec.json.decode(payload)
+    return read_movement(
+        block_of(payload), record["own_account"], record["direction"], is_between_own=record["is_between_own"]
+    )
+
+
+def block_of(payload: bytes) -> Block:
+    """The document inside a payload."""
+    values = msgspec.json.decode(payload)["document"]
+    return Block("document", 0, 0, values.pop("СекцияДокумент"), values)
 
 
 def facts(data: bytes | str, configured: Iterable[str] = ()) -> list[tuple[str, str, str]]:

@@ -115,8 +115,8 @@ def test_hidden_and_temporary_files_are_passed_over_and_none_is_touched(tmp_path
 
 
 def test_a_large_file_comes_in_pages_and_is_remembered_after_the_last(tmp_path: Path) -> None:
-    write(tmp_path, "a.txt", statement(document("0", day="01.02.2026")))
-    write(tmp_path, "b.txt", statement(*(document(str(number)) for number in range(1, 8))))
+    write(tmp_path, "a.txt", statement(document("0", day="01.02.2026"), last="01.02.2026"))
+    write(tmp_path, "b.txt", statement(*(document(str(number)) for number in range(1, 8)), first="02.02.2026"))
     first, last = fetch(client_of(tmp_path, page_records=5))
     assert (len(first.ids), len(last.ids)) == (5, 3)
     assert first.position is not None
@@ -254,7 +254,7 @@ def test_check_says_what_is_there_and_what_does_not_belong(tmp_path: Path) -> No
             "по счёту …0102 выписки только до 15.01.2026: данные о деньгах считаются полными лишь до этого дня",
         ),
         ("warning", "по счёту …0101 нет выписки за 16.01.2026–01.02.2026"),
-        ("warning", "не выписки, картинка PNG: c.txt"),
+        ("warning", "никто не читает, картинка PNG: c.txt"),
         ("failed", "d.txt: Русские буквы в файле испорчены: его пересохранили в неверной кодировке."),
     ]
 

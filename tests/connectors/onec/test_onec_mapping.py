@@ -11,7 +11,6 @@ import pytest
 from onec_files import CUSTOMER, EXAMPLE, OWN, SECOND, TRANSIT, document, read, statement
 
 from connectors.onec.mapping import PAYMENTS, map_movement
-from connectors.onec.movements import payload
 from connectors.onec.settings import OnecSettings
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows
 
@@ -33,8 +32,8 @@ def context(**keys: Any) -> MapContext:
 
 def payments(data: bytes | str, **keys: Any) -> list[dict[str, Any]]:
     rows = Rows()
-    for record_id, block, movement in read(data)[1]:
-        map_movement(RawRecord(record_id, payload(block, movement), 1, 1), context(**keys), rows)
+    for record_id, payload, _ in read(data)[1]:
+        map_movement(RawRecord(record_id, payload, 1, 1, "february.txt:20"), context(**keys), rows)
     return [dict(zip(PAYMENTS.columns, row, strict=True)) for row in rows.rows[PAYMENTS]]
 
 
@@ -64,6 +63,8 @@ def test_whole_rows_of_the_example() -> None:
         "purpose": "Оплата по счету № 123 от 01.02.2026 за услуги. В т.ч. НДС (22%) 22000-00",
         "document_number": "501",
         "document_on": date(2026, 2, 2),
+        "file": "february.txt:20",
+        "channel": "statement",
     }
     assert [(row["amount"], row["kind"], row["payer_tax_id"], row["vat_amount"]) for row in rows[1:]] == [
         (Decimal("61000.00"), "customer", "0099887766", Decimal("11000.00")),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from base.times import from_unix, to_unix
-from connectors.zadarma.client import PAGE_ROWS
+from connectors.zadarma.client import PAGE_ROWS, RESERVE
 from connectors.zadarma.fetch import adapt_days, fetch_calls, fetch_extensions, fetch_own_numbers
 from connectors.zadarma.windows import latest_wall, next_window
 from demo.zadarma import ZadarmaWorld
@@ -255,11 +255,25 @@ def test_a_long_first_load_takes_hardly_longer_than_the_limits(make_server, make
     assert clock.monotonic() - began <= 1.05 * math.ceil(count / PAGE_ROWS) * 20.0
 
 
-def test_windows_of_a_dense_account_hold_about_thirty_pages():
+@pytest.mark.parametrize("legs_a_day", [6_000, 8_219, 12_500])
+def test_a_year_of_200_extensions_wastes_no_pages_on_windows(legs_a_day):
+    """Three million legs: what half-empty last pages and the limiter's reserve cost stays below a twentieth."""
+    start, last, days = datetime(2025, 11, 25), datetime(2026, 11, 20), 28  # noqa: DTZ001 - wall times
+    requests = legs = 0
+    while start <= last:
+        window = next_window(start, last, days)
+        held = math.ceil((window.end - start) / timedelta(days=1) * legs_a_day)
+        pages = held // PAGE_ROWS + 1
+        requests, legs = requests + pages, legs + held
+        days, start = adapt_days(days, window, pages), window.end + timedelta(seconds=1)
+    assert requests / RESERVE <= 1.05 * math.ceil(legs / PAGE_ROWS)
+
+
+def test_windows_of_a_dense_account_hold_about_fifty_pages():
     """They stand in memory until their calls are whole; shorter ones would waste a larger part of a last page."""
     wide = next_window(datetime(2026, 1, 1), datetime(2026, 12, 31), 28)  # noqa: DTZ001 - wall times
-    assert adapt_days(28, wide, 280) == 3
-    assert adapt_days(28, wide, 30) == adapt_days(28, wide, 2) == 28
+    assert adapt_days(28, wide, 280) == 5
+    assert adapt_days(28, wide, 50) == adapt_days(28, wide, 2) == 28
     assert adapt_days(3, wide, 10_000) == 1
     assert adapt_days(3, wide, 1) == 6
 
