@@ -133,6 +133,10 @@ cohort AS (
     JOIN periods AS p ON p.period = e.period
     WHERE e.variant <> '' AND e.excluded_by IS NULL
 ),
+-- A deal that people share is one deal: each has a part of it.
+weighted AS (
+    SELECT *, 1.0::DOUBLE / count(*) OVER (PARTITION BY source, pipeline_id, from_stage, deal_id) AS weight FROM cohort
+),
 deals AS (SELECT DISTINCT source, deal_id, as_of FROM cohort),
 moves AS (
     SELECT d.source, d.deal_id, max(v.entered_at) AS moved_at, arg_max(v.pipeline_id, v.ordinal) AS pipeline_id
@@ -152,9 +156,10 @@ maturity AS (
             AS entity_type,
         CASE WHEN grouping(c.person_id) = 0 THEN c.person_id WHEN grouping(c.team) = 0 THEN c.team ELSE 'company' END
             AS entity_id,
-        avg(CASE WHEN coalesce(x.ended_at >= m.moved_at, x.ended_at IS NOT NULL) OR m.pipeline_id <> c.pipeline_id
-            THEN 1.0 ELSE 0.0 END) AS maturity
-    FROM cohort AS c
+        coalesce(sum(c.weight) FILTER (
+            coalesce(x.ended_at >= m.moved_at, x.ended_at IS NOT NULL) OR m.pipeline_id <> c.pipeline_id
+        ), 0) / sum(c.weight) AS maturity
+    FROM weighted AS c
     LEFT JOIN moves AS m ON m.source = c.source AND m.deal_id = c.deal_id
     LEFT JOIN ends AS x ON x.source = c.source AND x.deal_id = c.deal_id
     GROUP BY GROUPING SETS (

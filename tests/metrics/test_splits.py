@@ -108,6 +108,15 @@ def test_no_split_changes_any_number_of_the_company(divided: duckdb.DuckDBPyConn
     assert divided.execute(query).fetchall() == computed([]).execute(query).fetchall()
 
 
+def test_a_divided_deal_matures_a_cohort_once(divided: duckdb.DuckDBPyConnection) -> None:
+    """Counted once a person, three people's paid deal would make a young cohort look mature."""
+    query = (
+        "SELECT DISTINCT from_stage, maturity FROM facts.funnel"
+        " WHERE form = 'cohort' AND entity_type = 'company' ORDER BY from_stage"
+    )
+    assert divided.execute(query).fetchall() == computed([]).execute(query).fetchall()
+
+
 def test_visits_keep_who_was_responsible(divided: duckdb.DuckDBPyConnection) -> None:
     """core.deal_stage_visits says who looked after the deal, not who is paid for it."""
     people = divided.execute("SELECT DISTINCT person_id FROM core.deal_stage_visits WHERE deal_id = 'D1'").fetchall()
