@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_published(app: App, *, on_company_clock: bool = False) -> Iterator[tuple[Project, duckdb.DuckDBPyConnection]]:
+def open_published(
+    app: App, *, on_company_clock: bool = False, of_any_version: bool = False
+) -> Iterator[tuple[Project, duckdb.DuckDBPyConnection]]:
     """The configuration and a read-only connection; its clock is UTC's or the company's.
 
     Raises:
-        WarehouseError: nothing was published, or the file can't be opened.
+        WarehouseError: nothing was published, the file can't be opened, or another voronka published it.
     """
     import duckdb
+
+    from models.revision import WAREHOUSE_REVISION
+    from warehouse.migrate import HISTORIES, read_revision
 
     project = app.project(read_sources=False)
     if not project.publish_path.is_file():
@@ -45,6 +50,15 @@ def open_published(app: App, *, on_company_clock: bool = False) -> Iterator[tupl
             remedy=say("Опубликуйте файл заново: voronka publish.", "Publish the file again: voronka publish."),
         ) from None
     with connection:
+        if not of_any_version and read_revision(connection, HISTORIES["warehouse"]) != WAREHOUSE_REVISION:
+            raise WarehouseError(
+                say(
+                    "Файл {path} опубликован другой версией voronka.",
+                    "{path} was published by another version of voronka.",
+                    path=project.publish_path,
+                ),
+                remedy=say("Опубликуйте его заново: voronka publish.", "Publish it again: voronka publish."),
+            )
         zone = project.company.zone.key if on_company_clock else "UTC"
         connection.execute(f"SET TimeZone = '{zone}'")
         yield project, connection

@@ -215,3 +215,12 @@ def test_kpi_of_a_pipeline_shows_its_rows_in_place_of_the_plain_ones(run: Run, p
     assert "10 ₽" in result.stdout
     assert "2 398 800" not in result.stdout
     assert run("kpi", "2026-12", "--pipeline", "8").exit_code == 2
+
+
+def test_a_file_of_another_version_is_told_apart(run: Run, published: Path) -> None:
+    """The first command after an update would answer with a crash report until the next night."""
+    rewrite(published, "UPDATE meta.schema_revision SET version_num = 'earlier'")
+    answer = run("flags", "2026-11")
+    assert answer.exit_code != 0
+    assert "voronka publish" in answer.stderr
+    assert "SELECT" not in answer.stderr

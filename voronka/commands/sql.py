@@ -42,7 +42,7 @@ def sql_command(app: App, query: str | None, as_csv: bool, as_json: bool) -> int
     from voronka.published import open_published
 
     # A day of a moment is the company's day: what people mean when they type a query.
-    with open_published(app, on_company_clock=True) as (_, connection):
+    with open_published(app, on_company_clock=True, of_any_version=True) as (_, connection):
         if query is None and sys.stdin.isatty():
             return _prompt(app, connection)
         text = sys.stdin.read() if query is None else query
