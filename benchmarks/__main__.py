@@ -32,6 +32,11 @@ BENCHMARKS = {
         "benchmarks.telephony", "a year of calls of Mango and Zadarma within their limits", ("--legs", "100000")
     ),
     "sheet": Benchmark("benchmarks.sheet", "a spreadsheet of half a million payments", ("--rows", "50000")),
+    "recompute": Benchmark(
+        "benchmarks.recompute",
+        "one month computed as its history grows, and eight of its numbers by hand-written SQL",
+        ("--deals", "300", "--months", "1", "6"),
+    ),
 }
 
 

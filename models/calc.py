@@ -107,6 +107,7 @@ TERMINAL_EVENTS = relation(
     day("local_date", _LOCAL),
     text("outcome", "won, lost, deleted, merged."),
     utc("grace_ends_at", "Won: end of the grace_days-th working day after it, UTC; NULL for other outcomes."),
+    flag("is_again", "Won once more without a loss between: no new win."),
     text("person_id", "Responsible at that moment."),
     text("team", _TEAM),
     text("credit_precision", _PRECISION),

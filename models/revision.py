@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from models.columns import RAW, relation, text
 
-WAREHOUSE_REVISION = "fa1b34f6bafd"
+WAREHOUSE_REVISION = "dfe9743d444c"
 RAW_REVISION = "205ca98a2f3d"
 
 _COMMENT = "Which schema this file has: one row."

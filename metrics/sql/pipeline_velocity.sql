@@ -24,6 +24,7 @@
 WITH ended AS (
     SELECT d.period, d.as_of, t.*
     FROM calc.terminal_events AS t JOIN period_days AS d ON d.day = t.local_date AND t.occurred_at < d.as_of
+    WHERE t.is_again IS NOT TRUE
     QUALIFY row_number() OVER (PARTITION BY d.period, t.source, t.deal_id ORDER BY t.occurred_at DESC) = 1
 ),
 sold AS (SELECT d.period, d.as_of, s.* FROM calc.sales AS s JOIN period_days AS d ON d.day = s.local_date),
@@ -33,7 +34,7 @@ factors AS (
     FROM periods AS p JOIN calc.open_deals AS o ON o.valid_from < p.as_of AND o.valid_to >= p.as_of
     WHERE o.kind IN ('qualified', 'meeting', 'offer', 'invoice')
     UNION ALL BY NAME
-    SELECT e.* EXCLUDE (as_of, outcome, pipeline_id, local_date, grace_ends_at), [{'key': 'ended', 'num': 1}, {'key': 'won',
+    SELECT e.* EXCLUDE (as_of, outcome, pipeline_id, local_date, grace_ends_at, is_again), [{'key': 'ended', 'num': 1}, {'key': 'won',
         'num': if(e.outcome = 'won' AND (SELECT arg_max(p.sign, p.ordinal) FROM calc.paid_deals AS p
             WHERE p.source = e.source AND p.deal_id = e.deal_id AND p.occurred_at < e.as_of) = 1, 1, 0)}] AS parts
     FROM ended AS e

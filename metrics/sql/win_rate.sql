@@ -15,9 +15,9 @@
 -- rules: paid_threshold, dup_days, match_days
 -- counts_until: as_of
 -- description_ru: Выигранные и оплаченные к сделкам, завершённым в периоде: выигранным, проигранным, удалённым или слитым открытыми.
---   От сделки — последнее завершение внутри периода; выигранная без оплаты остаётся в знаменателе.
+--   От сделки — последнее завершение внутри периода, и один выигрыш, пока её не потеряли; выигранная без оплаты остаётся в знаменателе.
 -- description_en: Won and paid deals over deals that ended in the period: won, lost, deleted or merged away while open.
---   A deal gives its last ending inside the period; won but unpaid stays in the denominator.
+--   A deal gives its last ending inside the period, and one win until it is lost; won but unpaid stays in the denominator.
 
 WITH ended AS (
     SELECT
@@ -25,7 +25,7 @@ WITH ended AS (
         d.as_of,
         t.*,
         row_number() OVER (
-            PARTITION BY d.period, t.source, t.deal_id, t.occurred_at < d.as_of ORDER BY t.occurred_at DESC
+            PARTITION BY d.period, t.source, t.deal_id, t.occurred_at < d.as_of, t.is_again ORDER BY t.occurred_at DESC
         ) = 1 AS is_last
     FROM calc.terminal_events AS t
     JOIN period_days AS d ON d.day = t.local_date
@@ -50,6 +50,9 @@ SELECT
     e.credit_precision,
     CASE WHEN e.outcome = 'won' AND p.is_paid THEN 1 ELSE 0 END AS num,
     1 AS den,
-    coalesce(e.excluded_by, CASE WHEN NOT e.is_last THEN 'later_outcome' END) AS excluded_by
+    coalesce(
+        e.excluded_by,
+        CASE WHEN e.is_again THEN 'won_again' WHEN NOT e.is_last THEN 'later_outcome' END
+    ) AS excluded_by
 FROM ended AS e
 LEFT JOIN paid AS p ON p.period = e.period AND p.source = e.source AND p.deal_id = e.deal_id

@@ -23,7 +23,7 @@ WITH won AS (
         d.as_of,
         t.*,
         row_number() OVER (
-            PARTITION BY d.period, t.source, t.deal_id, t.occurred_at < d.as_of ORDER BY t.occurred_at DESC
+            PARTITION BY d.period, t.source, t.deal_id, t.occurred_at < d.as_of, t.is_again ORDER BY t.occurred_at DESC
         ) = 1 AS is_last
     FROM calc.terminal_events AS t
     JOIN period_days AS d ON d.day = t.local_date
@@ -51,7 +51,7 @@ SELECT
     1 AS den,
     coalesce(
         w.excluded_by,
-        CASE WHEN NOT w.is_last THEN 'won_again' WHEN w.grace_ends_at > w.as_of THEN 'pending' END
+        CASE WHEN w.is_again OR NOT w.is_last THEN 'won_again' WHEN w.grace_ends_at > w.as_of THEN 'pending' END
     ) AS excluded_by
 FROM won AS w
 LEFT JOIN paid AS p ON p.period = w.period AND p.source = w.source AND p.deal_id = w.deal_id

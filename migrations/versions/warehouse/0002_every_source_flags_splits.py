@@ -1,6 +1,6 @@
 """0002 every source, flags, splits
 
-Revision: fa1b34f6bafd, after e461b3207729.
+Revision: dfe9743d444c, after e461b3207729.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "fa1b34f6bafd"
+revision = "dfe9743d444c"
 down_revision = "e461b3207729"
 branch_labels = None
 depends_on = None
@@ -771,6 +771,17 @@ def upgrade() -> None:
         comment="An integrity flag that was looked for in a period, or why it could not be.",
     )
     op.add_column(
+        "terminal_events",
+        sa.Column(
+            "is_again",
+            sa.Boolean(),
+            autoincrement=False,
+            nullable=True,
+            comment="Won once more without a loss between: no new win.",
+        ),
+        schema="calc",
+    )
+    op.add_column(
         "deals",
         sa.Column(
             "lead_id",
@@ -1027,6 +1038,7 @@ def downgrade() -> None:
     op.drop_column("orders", "based_on_order_id", schema="core")
     op.drop_column("orders", "customer_name", schema="core")
     op.drop_column("deals", "lead_id", schema="core")
+    op.drop_column("terminal_events", "is_again", schema="calc")
     op.drop_table("period_flags", schema="meta")
     op.drop_table("stage_ledger", schema="facts")
     op.drop_table("record_events", schema="core")
