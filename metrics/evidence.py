@@ -230,7 +230,7 @@ def check_bodies(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) ->
 def evidence_view(catalogue: Catalogue) -> str:
     """The query of `facts.kpi_evidence`. One WITH list a basis: metrics that share `as_of` share their relations.
 
-    Absent metrics are taken out once, around all: a look-up for each of them was a quarter of what reading the view costs.
+    Absent metrics are taken out once, around all: a look-up for each was a quarter of what reading the view costs.
     """
     parts = []
     for basis in catalogue.bases:
