@@ -101,7 +101,7 @@ def test_every_file_of_the_contract_reaches_its_relation(tmp_path: Path) -> None
         "stages": [("amo", "7", "10", "New", 10, "base", ever, True)],
         "milestones": [("amo", "7", "10", 2.0)],
         "probabilities": [("amo", "7", "10", 0.25)],
-        "plans": [("2026-11", "manager", "ivan", "revenue_cash", 1_000_000.5)],
+        "plans": [("2026-11", "manager", "ivan", "revenue_cash", 1_000_000.5, None)],
         "hours": [("North", 1, "09:00", "24:00", "Asia/Almaty")],
         "lines": [("mango", "74951234567", "North")],
         "absences": [("ivan", date(2026, 11, 2), date(2026, 11, 6))],
