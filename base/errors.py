@@ -89,6 +89,10 @@ class ClosedPeriodError(WarehouseError):
     exit_status = 2
 
 
+class OutputError(VoronkaError):
+    """A file asked for can't be written."""
+
+
 class SourceError(VoronkaError):
     """A source failed. `retryable` tells the transport whether a repetition can heal it."""
 

@@ -23,6 +23,7 @@ class App:
     config_path: Path
     chosen_language: Language | None = None
     given_clock: Clock | None = None  # None = the system's
+    is_logging: bool = False  # remarks and errors go to a log of JSON lines (voronka/logs.py)
     _language: Language | None = field(default=None, repr=False)
     _project: Project | None = field(default=None, repr=False)
 
@@ -79,10 +80,20 @@ class App:
     def note(self, text: Text | str) -> None:
         """A remark for a person, on stderr."""
         rendered = text.render(self.language) if isinstance(text, Text) else text
+        if self.is_logging:
+            from voronka.logs import tell
+
+            tell(rendered)
+            return
         sys.stderr.write(rendered + "\n")
 
     def complain(self, error: VoronkaError) -> None:
         """What went wrong and what to do next, on stderr; whatever slipped into it, no secret gets out."""
+        if self.is_logging:
+            from voronka.logs import tell_error
+
+            tell_error(self, error)
+            return
         self.note(self.redact(error.render(self.language)))
 
     def redact(self, text: str) -> str:

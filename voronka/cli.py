@@ -8,7 +8,9 @@ Nothing heavy is imported here: `voronka --help` costs what click costs.
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +26,7 @@ from voronka.command import Group, TextOption, describe_usage_error
 from voronka.commands import COMMANDS
 
 DEFAULT_CONFIG = "voronka.toml"
+LOG_VARIABLE = "VORONKA_LOG"
 INTERRUPTED = 130
 
 
@@ -44,6 +47,8 @@ def main() -> NoReturn:
 class Root(Group):
     """The commands of `COMMANDS`, imported when they are run."""
 
+    _command = ""  # the one that was run, for the log
+
     def summaries(self) -> list[tuple[str, Text]]:
         return [(name, entry.summary) for name, entry in COMMANDS.items()]
 
@@ -51,6 +56,7 @@ class Root(Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        self._command = cmd_name
         found: click.Command = getattr(import_module(f"voronka.commands.{entry.module}"), f"{cmd_name}_command")
         return found
 
@@ -58,17 +64,26 @@ class Root(Group):
         """Run and exit; an error we foresaw becomes a message on stderr and its status."""
         app = extra.setdefault("obj", App(Path(DEFAULT_CONFIG)))
         extra.update(standalone_mode=False, prog_name="voronka")
+        started = time.monotonic()
+        status = self._run(app, args, *rest, **extra)
+        if app.is_logging and self._command:
+            from voronka.logs import tell_command
+
+            tell_command(self._command, status, time.monotonic() - started)
+        sys.exit(status)
+
+    def _run(self, app: App, *args: Any, **extra: Any) -> int:
         try:
-            status = super().main(args, *rest, **extra)
+            status = super().main(*args, **extra)
         except click.exceptions.Abort:
-            sys.exit(INTERRUPTED)
+            return INTERRUPTED
         except click.ClickException as error:
             app.note(_usage_message(error, app.language))
-            sys.exit(2)
+            return 2
         except VoronkaError as error:
             app.complain(error)
-            sys.exit(error.exit_status)
-        sys.exit(status if isinstance(status, int) else 0)
+            return error.exit_status
+        return status if isinstance(status, int) else 0
 
 
 def _usage_message(error: click.ClickException, language: Language) -> Text:
@@ -93,6 +108,15 @@ def _choose_language(ctx: click.Context, param: click.Parameter, value: Language
     ctx.find_root().obj.chosen_language = value
 
 
+def _choose_log(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    app: App = ctx.find_root().obj
+    app.is_logging = (value or os.environ.get(LOG_VARIABLE)) == "json"
+    if app.is_logging:
+        from voronka import logs
+
+        logs.start(app)
+
+
 # Eager, in this order: the help of any command is already in the language these two decide.
 _OPTIONS = [
     TextOption(
@@ -111,6 +135,17 @@ _OPTIONS = [
         is_eager=True,
         expose_value=False,
         callback=_choose_language,
+    ),
+    TextOption(
+        ["--log"],
+        about=say(
+            "сообщения в stderr: text или json, по записи в строке (или переменная VORONKA_LOG)",
+            "messages on stderr: text, or json, a record a line (or the variable VORONKA_LOG)",
+        ),
+        type=click.Choice(["text", "json"]),
+        is_eager=True,
+        expose_value=False,
+        callback=_choose_log,
     ),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -182,7 +183,16 @@ def test_status_tells_the_last_run_and_ignores_sources_that_are_gone(run: Run, p
 @pytest.mark.parametrize(("max_age", "status"), [("9h", 0), ("8h", 1)])
 def test_status_measures_age_from_the_last_success(run: Run, published: Path, max_age: str, status: int) -> None:
     """The clock stands at 06:00 UTC; the last success ended at 21:00, the failure after it counts for nothing."""
+    os.utime(published / "analytics.duckdb", times=(datetime(2026, 12, 1, 5, tzinfo=UTC).timestamp(),) * 2)
     assert run("status", "--max-age", max_age).exit_code == status
+
+
+def test_status_is_not_fresh_while_the_analysts_file_is_old(run: Run, published: Path) -> None:
+    """A night that loads and then fails to compute keeps every stream fresh."""
+    os.utime(published / "analytics.duckdb", times=(datetime(2026, 11, 29, tzinfo=UTC).timestamp(),) * 2)
+    result = run("status", "--max-age", "26h")
+    assert result.exit_code == 1
+    assert "Файл для аналитиков устарел: опубликован 29.11.2026" in result.stdout
 
 
 def test_status_shows_the_published_picture_while_a_night_runs(run: Run, published: Path) -> None:
@@ -235,3 +245,40 @@ def test_inputs_draft_lists_what_it_wrote(run: Run, published: Path) -> None:
 def _writable(path: Path) -> Path:
     path.chmod(0o644)
     return path
+
+
+# ── for machines that watch ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_textfile_holds_what_monitoring_asks(run: Run, published: Path) -> None:
+    """A failed last run must not look like a success, and the last success must keep its time."""
+    target = published / "voronka.prom"
+    assert run("status", "--textfile", str(target)).exit_code == 0
+    samples = dict(line.rsplit(" ", 1) for line in target.read_text().splitlines() if not line.startswith("#"))
+    labels = '{source="amo",stream="leads"}'
+    success = datetime(2026, 11, 30, 21, tzinfo=UTC).timestamp()
+    assert float(samples[f"voronka_stream_last_success_timestamp_seconds{labels}"]) == success
+    assert float(samples[f"voronka_stream_complete_until_timestamp_seconds{labels}"]) == success
+    assert float(samples[f"voronka_stream_last_run_succeeded{labels}"]) == 0
+    assert float(samples[f"voronka_stream_rejects{labels}"]) == 1
+    size = (published / "analytics.duckdb").stat().st_size
+    assert float(samples['voronka_file_size_bytes{file="published"}']) == size
+    assert not any("gone" in name for name in samples)
+
+
+def test_textfile_that_cannot_be_written_is_told(run: Run, published: Path) -> None:
+    result = run("status", "--textfile", str(published / "no" / "such" / "voronka.prom"))
+    assert result.exit_code == 1
+    assert "Не записать" in result.stderr
+
+
+def test_json_log_tells_the_error_and_how_the_command_ended(run: Run, published: Path) -> None:
+    """A log collector reads stderr line by line: a line that is no JSON is lost on it."""
+    result = run("--log", "json", "kpi", "2026-11", "--metric", "revenu_cash")
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [line["event"] for line in lines] == ["error", "command"]
+    assert lines[0]["level"] == "error"
+    assert lines[0]["exit_status"] == lines[1]["exit_status"] == result.exit_code == 2
+    assert "revenu_cash" in lines[0]["message"]
+    assert lines[1]["command"] == "kpi"
+    assert all(line["time"].endswith("+00:00") for line in lines)

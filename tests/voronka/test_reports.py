@@ -227,8 +227,10 @@ def test_status() -> None:
     failed = stream_status("events", last_status="failed", error="Нет связи.", last_done_at=None, rejects=3)
     streams = [stream_status("leads"), failed]
     now = AS_OF + timedelta(hours=5)
-    file = FileSize(label=PUBLISHED, path=Path("/srv/sales/analytics.duckdb"), size=17_100_000, changed_at=AS_OF)
-    raw = FileSize(label=say("Загруженное", "Raw"), path=Path("/srv/sales/var/raw.duckdb"), size=None, changed_at=None)
+    published, loaded = Path("/srv/sales/analytics.duckdb"), Path("/srv/sales/var/raw.duckdb")
+    label = say("Для аналитиков", "For analysts")
+    file = FileSize(name=PUBLISHED, label=label, path=published, size=17_100_000, changed_at=AS_OF)
+    raw = FileSize(name="raw", label=say("Загруженное", "Raw"), path=loaded, size=None, changed_at=None)
     stale = stale_streams(streams, now, timedelta(hours=26))
     origin = Origin(Path("/srv/sales/var/warehouse.duckdb"), is_published=False)
     show_status(sheet, Status(streams=streams, files=[raw, file], origin=origin, now=now, stale=stale))

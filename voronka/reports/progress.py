@@ -50,6 +50,18 @@ class Lines:
         self.say(describe_stream(report, self._page))
 
 
+class Logged(Lines):
+    """The same as records of a log."""
+
+    def say(self, message: Text) -> None:
+        self._app.note(message)
+
+    def stream_finished(self, report: StreamReport) -> None:
+        from voronka.logs import tell_stream
+
+        tell_stream(self._app, report, describe_stream(report, self._page).render(self._page.language))
+
+
 class Bars(Lines):
     """A line on the terminal for each stream under way; it stays when the stream has ended."""
 
@@ -131,6 +143,9 @@ def describe_stream(report: StreamReport, page: Page) -> Text:
 def showing(app: App) -> Iterator[Lines]:
     """The progress that fits where stderr goes."""
     page = app.page(to_stderr=True)
+    if app.is_logging:
+        yield Logged(app, page)
+        return
     if not page.is_terminal:
         yield Lines(app, page)
         return

@@ -15,6 +15,7 @@ from voronka.reports.page import Cell, Field, Page
 
 @dataclass(frozen=True, kw_only=True)
 class FileSize:
+    name: str  # warehouse, raw, published
     label: Text
     path: Path
     size: int | None  # None: there is no such file
@@ -23,19 +24,32 @@ class FileSize:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """Everything `status` tells. `stale` are the streams older than `--max-age`."""
+    """Everything `status` tells. `stale` are the streams older than `--max-age`, `stale_file` the analysts' file if it
+    is: a night that loaded and then failed would else look fresh."""
 
     streams: Sequence[StreamStatus]
     files: Sequence[FileSize]
     origin: Origin
     now: datetime
     stale: Sequence[StreamStatus] = ()
+    stale_file: FileSize | None = None
     max_age: timedelta | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        return not self.stale and self.stale_file is None
 
 
 def stale_streams(streams: Sequence[StreamStatus], now: datetime, max_age: timedelta) -> list[StreamStatus]:
     """Streams whose last success is older than `max_age`, or that never succeeded."""
     return [stream for stream in streams if stream.last_done_at is None or now - stream.last_done_at > max_age]
+
+
+def stale_file(files: Sequence[FileSize], now: datetime, max_age: timedelta) -> FileSize | None:
+    """The analysts' file if it is older than `max_age`; None as well when there is none yet."""
+    published = next((file for file in files if file.name == PUBLISHED), None)
+    too_old = published is not None and published.changed_at is not None and now - published.changed_at > max_age
+    return published if too_old else None
 
 
 def show_status(page: Page, status: Status) -> None:
@@ -55,6 +69,16 @@ def show_status(page: Page, status: Status) -> None:
             page.say(f"{stream.source}/{stream.stream}: {stream.error}", "red")
     for stream in status.stale:
         page.say(_staleness(page, stream), "red")
+    if status.stale_file is not None and status.stale_file.changed_at is not None:
+        when = page.numbers.moment(status.stale_file.changed_at)
+        page.say(
+            say(
+                "Файл для аналитиков устарел: опубликован {when}",
+                "The analysts' file is too old: published {when}",
+                when=when,
+            ),
+            "red",
+        )
     _show_files(page, status)
 
 
@@ -120,7 +144,7 @@ def _show_files(page: Page, status: Status) -> None:
         for file in status.files
     ]
     page.table(fields, rows)
-    published = next((file for file in status.files if file.path.suffix and file.label == PUBLISHED), None)
+    published = next((file for file in status.files if file.name == PUBLISHED), None)
     if published is None or published.size is None:
         page.say(say("Файла для аналитиков ещё нет: voronka publish.", "No analysts' file yet: voronka publish."))
         return
@@ -129,7 +153,7 @@ def _show_files(page: Page, status: Status) -> None:
         page.verbatim(line)
 
 
-PUBLISHED = say("Для аналитиков", "For analysts")
+PUBLISHED = "published"
 
 
 def open_snippets(path: Path) -> list[str]:
@@ -152,9 +176,16 @@ def status_document(status: Status) -> dict[str, Any]:
             for stream in status.streams
         ],
         "files": [
-            {"label": file.label, "path": file.path, "size": file.size, "changed_at": file.changed_at}
+            {
+                "name": file.name,
+                "label": file.label,
+                "path": file.path,
+                "size": file.size,
+                "changed_at": file.changed_at,
+                "is_stale": file == status.stale_file,
+            }
             for file in status.files
         ],
         "read_from": status.origin.path,
-        "status": "failed" if status.stale else "done",
+        "status": "done" if status.is_fresh else "failed",
     }
