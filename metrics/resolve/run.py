@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,22 @@ import duckdb
 
 from base.clock import Clock
 from metrics.resolve.changes import Change, compare_changes, held_names, staged_name, write_changes, write_people
+from metrics.resolve.incremental import (
+    SCOPED_SHARE,
+    ScopeError,
+    check_written,
+    count_money,
+    fill_scope,
+    find_start,
+    finish_money,
+    is_later,
+    only_records_changed,
+    see_whole,
+    store_state,
+)
+from metrics.resolve.matching import read_number_keys, read_purposes
 from metrics.resolve.money import MONEY_WRITES, PAYMENT_MARKS, MoneyReport, stage_money, write_money
+from metrics.resolve.scope import Scope, open_scope
 from metrics.resolve.versions import present_versions, store_versions, stored_versions
 from metrics.settings import Company
 from warehouse.database import transaction
@@ -35,6 +50,8 @@ class Step:
     file: str
     writes: tuple[str, ...] = ()
     people: tuple[tuple[str, str], ...] = ()
+    # Made before, and read here over all records at once: a scope holds a part of them.
+    whole: tuple[str, ...] = ()
 
 
 BEFORE_MONEY = (
@@ -72,15 +89,22 @@ AFTER_MONEY = (
     Step(file="96_documents.sql", writes=("calc.shipments", "calc.margins", "calc.receivables")),
     Step(file="97_open_deals.sql", writes=("calc.open_deals",)),
     Step(file="98_part_paid_deals.sql", writes=("calc.part_paid_deals",)),
-    Step(file="99_stage_odds.sql", writes=("calc.stage_odds",)),
+    Step(
+        file="99_stage_odds.sql",
+        writes=("calc.stage_odds",),
+        whole=("calc.leads", "calc.stage_passes", "calc.terminal_events"),
+    ),
+    Step(file="scope_ties.sql", writes=("calc.ties",)),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolveReport:
-    """What a resolve did. `ran` is False when nothing had changed since the last one: then nothing was written."""
+    """What a resolve did. `ran` is False when nothing had changed since the last one: then nothing was written.
+    `scoped` is True when only what the changed records are tied to was looked at."""
 
     ran: bool
+    scoped: bool = False
     changes: tuple[Change, ...] = ()
     money: MoneyReport | None = None
 
@@ -91,45 +115,96 @@ class ResolveReport:
 
 
 def resolve(
-    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, *, money: MoneyStep = stage_money
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    clock: Clock,
+    *,
+    money: MoneyStep = stage_money,
+    scoped_share: float = SCOPED_SHARE,
 ) -> ResolveReport:
     """Bring core's derived relations and `calc.*` in line with the records and inputs; all of it or nothing.
+
+    Only what the records changed since the last resolve are tied to is made anew (scope.py), if that is at most
+    `scoped_share` of all; everything when inputs, settings or rules changed (incremental.py). Both end in the same
+    rows.
 
     Everything is made beside the stored relations first and written in one transaction at the end. (Tables made inside
     a transaction can't leave the memory, and nobody knows their size: a million deals needed more than 2 GB.) Only who
     a record's person is, right by itself, is written as it is found.
 
     The inputs must have been loaded (`metrics.inputs.load_inputs`). `money` stages the payments' part, once deals have
-    owners and stages.
+    owners and stages; one that isn't ours sees all records.
     """
     versions = present_versions(connection, company)
-    if stored_versions(connection) == versions:
+    stored = stored_versions(connection)
+    if stored == versions:
         return ResolveReport(ran=False)
     now = clock.now()
+    resolved_at = now if is_later(connection, now) else None
+    if money is stage_money and only_records_changed(stored, versions):
+        with _temporary_tables(connection):
+            report = _resolve_part(connection, company, clock, scoped_share)
+        if report is not None:
+            return report
     with _temporary_tables(connection):
+        set_parameters(connection, company, now)
         report = _stage(connection, company, clock, money)
         with transaction(connection):
             changes = [*report.changes, *_write(connection, now)]
-            # Counted again: setting a person touches loaded_at of core rows.
-            store_versions(connection, present_versions(connection, company))
+            _remember(connection, company, resolved_at)
     return replace(report, changes=tuple(changes))
 
 
-def _stage(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, money: MoneyStep) -> ResolveReport:
+def _resolve_part(
+    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, share: float
+) -> ResolveReport | None:
+    """Resolve what changed; None = it can't be told apart, or is too much of all: nothing but people was written."""
+    now = clock.now()
+    resolved_at = now if is_later(connection, now) else None
+    set_parameters(connection, company, now)
+    since = find_start(connection, now, share)
+    if since is None:
+        return None
+    read = read_purposes(connection)
+    read_number_keys(connection)
+    try:
+        with open_scope(connection) as scope:
+            fill_scope(scope, since, share)
+            report = _stage(connection, company, clock, stage_money, scope)
+            with scope.at_home(), transaction(connection):
+                changes = [*report.changes, *_write(connection, now)]
+                check_written(scope)
+                _remember(connection, company, resolved_at)
+    except ScopeError:
+        return None
+    counted = count_money(connection, read)
+    return ResolveReport(ran=True, scoped=True, changes=tuple(changes), money=counted)
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, company: Company, resolved_at: datetime | None) -> None:
+    # Counted again: setting a person touches loaded_at of core rows.
+    store_versions(connection, present_versions(connection, company))
+    store_state(connection, resolved_at)
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, money: MoneyStep, scope: Scope | None = None
+) -> ResolveReport:
     """Make and compare everything; what the report counts as changed are the people."""
     now = clock.now()
-    _set_parameters(connection, company, now)
     scripts = {step: (SQL_DIR / step.file).read_text(encoding="utf-8") for step in BEFORE_MONEY + AFTER_MONEY}
     changes: list[Change] = []
     for step in BEFORE_MONEY:
-        changes += _run_step(connection, step, scripts, now)
+        changes += _run_step(connection, step, scripts, now, scope)
     matched = money(connection, company, clock)
+    if scope:
+        finish_money(scope)
     for relation in MONEY_WRITES:
         # Whoever stands in for money may have staged nothing: then what is stored stays.
         connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {staged_name(relation)} AS FROM {relation}")
-        compare_changes(connection, relation)
+        compare_changes(connection, relation, even_empty=scope is not None)
     for step in AFTER_MONEY:
-        changes += _run_step(connection, step, scripts, now)
+        changes += _run_step(connection, step, scripts, now, scope)
     return ResolveReport(ran=True, changes=tuple(changes), money=matched)
 
 
@@ -142,14 +217,26 @@ def _write(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[Cha
 
 
 def _run_step(
-    connection: duckdb.DuckDBPyConnection, step: Step, scripts: dict[Step, str], now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    step: Step,
+    scripts: dict[Step, str],
+    now: datetime,
+    scope: Scope | None = None,
 ) -> Iterator[Change]:
-    connection.execute(scripts.pop(step))
+    script = scripts.pop(step)
+    with see_whole(scope, step.whole) if scope else nullcontext():
+        connection.execute(script)
     for relation, staged in step.people:
-        yield write_people(connection, relation, staged, now)
+        if scope:
+            # The copies are read on, the records themselves keep it.
+            with scope.at_home():
+                yield write_people(connection, relation, staged, now)
+            write_people(connection, relation, staged, now)
+        else:
+            yield write_people(connection, relation, staged, now)
     _drop_unread(connection, step, scripts)
     for relation in step.writes:
-        compare_changes(connection, relation)
+        compare_changes(connection, relation, even_empty=scope is not None)
 
 
 def _drop_unread(connection: duckdb.DuckDBPyConnection, step: Step, scripts: dict[Step, str]) -> None:
@@ -164,7 +251,7 @@ def _drop_unread(connection: duckdb.DuckDBPyConnection, step: Step, scripts: dic
         connection.execute(f'DROP TABLE temp."{name}"')
 
 
-def _set_parameters(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime) -> None:
+def set_parameters(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime) -> None:
     """Hand the company's settings to SQL: variables, and two small tables."""
     rules = company.rules
     variables = {
@@ -182,6 +269,7 @@ def _set_parameters(connection: duckdb.DuckDBPyConnection, company: Company, now
     }
     for name, value in variables.items():
         connection.execute(f"SET VARIABLE {name} = $1", [value])
+    connection.execute((SQL_DIR / "scope_nodes.sql").read_text(encoding="utf-8"))
     connection.execute("CREATE OR REPLACE TEMP TABLE owner_log_sources (source VARCHAR)")
     logged = [[name] for name, kind in company.source_types.items() if kind in OWNER_LOG_TYPES]
     if logged:

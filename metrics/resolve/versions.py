@@ -57,10 +57,21 @@ def stored_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def store_versions(connection: duckdb.DuckDBPyConnection, versions: dict[str, str]) -> None:
     """Remember the digests, in the caller's transaction."""
     for name, value in versions.items():
-        connection.execute("DELETE FROM meta.settings WHERE name = $name", {"name": name})
-        connection.execute(
-            "INSERT INTO meta.settings (name, value) VALUES ($name, $value)", {"name": name, "value": json.dumps(value)}
-        )
+        store_setting(connection, name, value)
+
+
+def read_setting(connection: duckdb.DuckDBPyConnection, name: str) -> Any:
+    """What is remembered by this name; None = nothing."""
+    row = connection.execute("SELECT value FROM meta.settings WHERE name = $name", {"name": name}).fetchone()
+    return None if row is None else json.loads(row[0])
+
+
+def store_setting(connection: duckdb.DuckDBPyConnection, name: str, value: Any) -> None:
+    """Remember a JSON value, in the caller's transaction."""
+    connection.execute("DELETE FROM meta.settings WHERE name = $name", {"name": name})
+    connection.execute(
+        "INSERT INTO meta.settings (name, value) VALUES ($name, $value)", {"name": name, "value": json.dumps(value)}
+    )
 
 
 def core_version(connection: duckdb.DuckDBPyConnection) -> str:

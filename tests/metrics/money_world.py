@@ -29,7 +29,8 @@ Parts = Mapping[str, list[tuple[str, Decimal, str]]]
 # What the steps before money leave to it.
 _CREDIT_TABLES = (
     "deal_credits", "dated_shares", "identity_spans", "map_versions", "next_deal_owners", "next_split_shares",
-    "next_stage_events", "split_spans", "stage_maps", "team_spans", "whole_identity_spans", "whole_team_spans",
+    "next_stage_events", "split_spans", "stage_maps", "stage_spans", "team_spans",
+    "whole_identity_spans", "whole_team_spans",
 )  # fmt: skip
 
 
@@ -78,6 +79,20 @@ class MoneyWorld:
             entry = {"source": "amo", "deal_id": deal, "ordinal": ordinal, "entered_at": moscow(at)}
             entry |= {"local_date": day(at.split()[0]), "pipeline_id": PIPELINE, "stage_id": stage_id}
             self.add("calc.stage_events", entry | {"kind": kind, "position": position})
+
+    def move(self, deal: str, pipeline: str, at: str) -> None:
+        """To the first stage of another pipeline, where the deal is now."""
+        stage_id, position, kind = STAGES["new"]
+        entry = {
+            "source": "amo",
+            "deal_id": deal,
+            "ordinal": 9,
+            "entered_at": moscow(at),
+            "local_date": day(at.split()[0]),
+        }
+        place = {"pipeline_id": pipeline, "stage_id": stage_id, "kind": kind, "position": position}
+        self.add("calc.stage_events", entry | place)
+        self.connection.execute("UPDATE core.deals SET pipeline_id = ? WHERE deal_id = ?", [pipeline, deal])
 
     def event(self, deal: str, kind: str, at: str, **values: Any) -> None:
         self._events += 1

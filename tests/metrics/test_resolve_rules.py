@@ -496,6 +496,10 @@ def duplicates(batch: Batch, crm: Crm) -> None:
     late = {"source": "amo", "contact_id": "added-1", "phone": added, "first_seen_at": moscow("08-03 10:00")}
     insert(batch, "core.contact_phones", [late])
     crm.deal("added-2", "A", "08-02 10:00", phone=added)
+    # Logs that begin before the creation their deals tell: each would block the other for ever.
+    early = new_phone()
+    crm.deal("early-1", "A", "08-05 10:00", [("08-01 10:00", "qualified")], phone=early)
+    crm.deal("early-2", "A", "08-06 10:00", [("08-01 11:00", "qualified")], phone=early)
     crm.deal("tie-2", "A", "08-01 10:00", phone=tie)
     crm.deal("tie-1", "A", "08-01 10:00", phone=tie)
     for deal, at in (("mail-1", "08-01 10:00"), ("mail-2", "08-02 10:00")):
@@ -534,6 +538,11 @@ def test_deal_ruled_out_by_a_person_makes_no_duplicate(world: World) -> None:
 
 def test_number_the_older_deal_got_later_makes_no_duplicate(world: World) -> None:
     assert duplicate_of(world, "added-2") is None
+
+
+def test_log_older_than_its_deal_makes_no_duplicate_of_a_newer_one(world: World) -> None:
+    """Two deals that were each other's older one sent the resolve round in circles without an end."""
+    assert (duplicate_of(world, "early-1"), duplicate_of(world, "early-2")) == (None, "early-1")
 
 
 def test_deals_of_one_instant_are_ordered_by_id(world: World) -> None:

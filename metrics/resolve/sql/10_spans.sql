@@ -44,3 +44,15 @@ QUALIFY row_number() OVER (
     PARTITION BY version.source, version.pipeline_id, version.version, stage.stage_id
     ORDER BY stage.valid_from DESC
 ) = 1;
+
+-- The same with the instants, and with numbers to join and sort by: map_no is a version of a pipeline's map, stage_no a
+-- stage in any of them.
+CREATE OR REPLACE TEMP TABLE stage_spans AS
+SELECT
+    stage.*,
+    version.from_at,
+    version.to_at,
+    dense_rank() OVER (ORDER BY source, pipeline_id, version) AS map_no,
+    dense_rank() OVER (ORDER BY source, pipeline_id, stage_id) AS stage_no
+FROM stage_maps AS stage
+JOIN map_versions AS version USING (source, pipeline_id, version);

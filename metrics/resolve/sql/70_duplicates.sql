@@ -8,6 +8,7 @@ WHERE record_type = 'deal';
 
 CREATE OR REPLACE TEMP TABLE lead_origins AS
 SELECT
+    origin.deal_no,
     origin.source,
     origin.deal_id,
     origin.created_at,
@@ -15,21 +16,22 @@ SELECT
     -- Who is older, one order for all: creation, then id.
     row_number() OVER (ORDER BY origin.created_at, origin.source, length(origin.deal_id), origin.deal_id) AS seniority
 FROM deal_origins AS origin
-LEFT JOIN next_stage_events AS first
-    ON first.source = origin.source AND first.deal_id = origin.deal_id AND first.ordinal = 1
+LEFT JOIN next_stage_events AS first ON first.deal_no = origin.deal_no AND first.ordinal = 1
 WHERE origin.created_at IS NOT NULL;
 
 -- Only what two deals share can make a duplicate; most phones and addresses belong to one.
 CREATE OR REPLACE TEMP TABLE shared_identifiers AS
 WITH identifiers AS (
-    SELECT source, deal_id, phone AS identifier, first_seen_at FROM deal_phones
+    SELECT deal_no, phone AS identifier, first_seen_at FROM deal_phones
     UNION ALL
-    SELECT source, deal_id, email, first_seen_at FROM deal_emails
+    SELECT deal_no, email, first_seen_at FROM deal_emails
+),
+
+shared AS (
+    SELECT identifier FROM identifiers GROUP BY identifier HAVING count(*) > 1
 )
 
-SELECT *
-FROM identifiers
-QUALIFY count(*) OVER (PARTITION BY source, identifier) > 1;
+SELECT * FROM identifiers SEMI JOIN shared USING (identifier);
 
 -- Each deal blocks newer ones while it is open, and for dup_days after its creation whatever became of it. Sorting
 -- creations among the blocks and keeping the furthest end so far is one pass, however many deals share a number.
@@ -40,14 +42,15 @@ WITH blocks AS (
         span.pipeline_id,
         shared.identifier,
         lead.seniority,
-        greatest(span.from_at, shared.first_seen_at) AS from_at,
+        -- A log may begin before the creation its deal tells: nobody blocks what is older than itself.
+        greatest(span.from_at, shared.first_seen_at, lead.created_at) AS from_at,
         CASE
             WHEN span.is_open THEN span.to_at
             ELSE least(span.to_at, lead.created_at + to_days(getvariable('dup_days')))
         END AS to_at
     FROM lead_origins AS lead
-    JOIN deal_spans AS span ON span.source = lead.source AND span.deal_id = lead.deal_id
-    JOIN shared_identifiers AS shared ON shared.source = lead.source AND shared.deal_id = lead.deal_id
+    JOIN deal_spans AS span ON span.deal_no = lead.deal_no
+    JOIN shared_identifiers AS shared ON shared.deal_no = lead.deal_no
     -- What a person ruled out as a lead is not the one that stays.
     ANTI JOIN excluded_deals AS excluded ON excluded.source = lead.source AND excluded.deal_id = lead.deal_id
 ),
@@ -60,7 +63,7 @@ timeline AS (
     UNION ALL
     SELECT lead.source, lead.pipeline_id, shared.identifier, lead.seniority, lead.created_at, 0, NULL
     FROM lead_origins AS lead
-    JOIN shared_identifiers AS shared ON shared.source = lead.source AND shared.deal_id = lead.deal_id
+    JOIN shared_identifiers AS shared ON shared.deal_no = lead.deal_no
     WHERE shared.first_seen_at <= lead.created_at
 ),
 
@@ -97,7 +100,7 @@ roots AS (
     SELECT seniority, min(ancestor) AS root FROM ancestors GROUP BY seniority
 )
 
-SELECT newer.source, newer.deal_id, older.deal_id AS duplicate_of
+SELECT newer.deal_no, older.deal_id AS duplicate_of
 FROM roots
 JOIN lead_origins AS newer ON newer.seniority = roots.seniority
 JOIN lead_origins AS older ON older.seniority = roots.root;
@@ -105,11 +108,10 @@ JOIN lead_origins AS older ON older.seniority = roots.root;
 -- What keeps a deal out of the bases; a person's decision is named before the rule's.
 CREATE OR REPLACE TEMP TABLE deal_exclusions AS
 SELECT
-    origin.source,
-    origin.deal_id,
+    origin.deal_no,
     duplicates.duplicate_of,
     CASE WHEN excluded.deal_id IS NOT NULL THEN 'exclusion' ELSE 'duplicate' END AS excluded_by
 FROM deal_origins AS origin
-LEFT JOIN duplicates ON duplicates.source = origin.source AND duplicates.deal_id = origin.deal_id
+LEFT JOIN duplicates ON duplicates.deal_no = origin.deal_no
 LEFT JOIN excluded_deals AS excluded ON excluded.source = origin.source AND excluded.deal_id = origin.deal_id
-WHERE excluded.deal_id IS NOT NULL OR duplicates.deal_id IS NOT NULL;
+WHERE excluded.deal_id IS NOT NULL OR duplicates.deal_no IS NOT NULL;

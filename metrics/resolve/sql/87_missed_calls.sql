@@ -1,38 +1,52 @@
 -- Missed calls and whether somebody called back in time (metrics.md 4.2).
-CREATE OR REPLACE TEMP TABLE followed_calls AS
+CREATE OR REPLACE TEMP TABLE callbacks AS
 SELECT
-    source,
-    call_id,
-    started_at,
-    local_date,
-    external_number,
-    line_team,
+    call_no,
     is_missed,
-    excluded_by,
-    CASE WHEN external_number IS NOT NULL THEN min(CASE WHEN is_attempt OR is_answered THEN started_at END) OVER (
-        PARTITION BY external_number, excluded_by IS NULL
-        ORDER BY started_at, source, call_id
+    min(CASE WHEN is_attempt OR is_answered THEN started_at END) OVER (
+        PARTITION BY number_no, is_counted
+        ORDER BY call_no
         ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
-    ) END AS called_back_at
-FROM next_calls
-WHERE direction <> 'internal';
+    ) AS called_back_at
+FROM (
+    SELECT number.number_no, call.excluded_by IS NULL AS is_counted,
+        call.call_no, call.is_missed, call.is_attempt, call.is_answered, call.started_at
+    FROM next_calls AS call
+    JOIN (
+        SELECT external_number, row_number() OVER () AS number_no
+        FROM (SELECT DISTINCT external_number FROM next_calls WHERE is_missed)
+    ) AS number ON number.external_number = call.external_number
+    WHERE call.direction <> 'internal' AND (call.is_missed OR call.is_attempt OR call.is_answered)
+)
+QUALIFY is_missed;
 
 CREATE OR REPLACE TEMP TABLE timed_missed AS
 WITH clocked AS (
     SELECT
-        call.*,
+        call.call_no,
+        call.source,
+        call.call_id,
+        call.started_at,
+        call.local_date,
+        call.external_number,
+        call.line_team,
+        call.excluded_by,
+        callback.called_back_at,
         coalesce(call.line_team, '') AS team,
         worked_until(call.started_at, opened.opens_at, opened.closes_at, opened.before_us)
             + CAST(getvariable('callback_minutes') AS BIGINT) * 60000000 AS due
-    FROM followed_calls AS call
-    LEFT JOIN clock_days AS opened
+    FROM next_calls AS call
+    LEFT JOIN callbacks AS callback ON callback.call_no = call.call_no
+    LEFT JOIN clock_parts AS opened
         ON opened.team = coalesce(call.line_team, '')
-        AND opened.day = clock_day(coalesce(call.line_team, ''), call.started_at)
+        AND opened.utc_day = utc_day(call.started_at)
+        AND opened.from_at <= call.started_at
+        AND opened.to_at > call.started_at
     WHERE call.is_missed
 )
 
 SELECT
-    clocked.* EXCLUDE (team, due, is_missed),
+    clocked.* EXCLUDE (team, due),
     day.opens_at + to_microseconds(clocked.due - day.before_us) AS callback_ends_at
 FROM clocked
 LEFT JOIN clock_hours AS day
@@ -48,30 +62,28 @@ WITH marked AS (
     SELECT *, coalesce(started_at > lag(callback_ends_at) OVER number, TRUE) AS is_new
     FROM timed_missed
     WHERE excluded_by IS NULL AND external_number IS NOT NULL
-    WINDOW number AS (PARTITION BY external_number ORDER BY started_at, source, call_id)
+    WINDOW number AS (PARTITION BY external_number ORDER BY call_no)
 )
 
 SELECT
-    source,
-    call_id,
+    call_no,
     started_at,
     callback_ends_at,
     external_number,
     count_if(is_new) OVER (
-        PARTITION BY external_number ORDER BY started_at, source, call_id ROWS UNBOUNDED PRECEDING
+        PARTITION BY external_number ORDER BY call_no ROWS UNBOUNDED PRECEDING
     ) AS chain
 FROM marked;
 
 CREATE OR REPLACE TEMP TABLE missed_windows AS
 WITH RECURSIVE windows AS (
-    SELECT external_number, chain, min({'started_at': started_at, 'source': source, 'call_id': call_id}) AS first
+    SELECT external_number, chain, min(call_no) AS call_no
     FROM missed_chains
     GROUP BY external_number, chain
     UNION ALL
-    SELECT later.external_number, later.chain,
-        min({'started_at': later.started_at, 'source': later.source, 'call_id': later.call_id})
+    SELECT later.external_number, later.chain, min(later.call_no)
     FROM windows
-    JOIN missed_chains AS opener ON opener.source = windows.first.source AND opener.call_id = windows.first.call_id
+    JOIN missed_chains AS opener ON opener.call_no = windows.call_no
     JOIN missed_chains AS later
         ON later.external_number = windows.external_number
         AND later.chain = windows.chain
@@ -79,14 +91,14 @@ WITH RECURSIVE windows AS (
     GROUP BY later.external_number, later.chain
 )
 
-SELECT first.source AS source, first.call_id AS call_id FROM windows;
+SELECT call_no FROM windows;
 
 CREATE OR REPLACE TEMP TABLE next_missed_calls AS
 SELECT
     call.* EXCLUDE (excluded_by),
     coalesce(
         call.excluded_by,
-        CASE WHEN call.external_number IS NOT NULL AND opener.call_id IS NULL THEN 'repeat_missed' END
+        CASE WHEN call.external_number IS NOT NULL AND opener.call_no IS NULL THEN 'repeat_missed' END
     ) AS excluded_by
 FROM timed_missed AS call
-LEFT JOIN missed_windows AS opener ON opener.source = call.source AND opener.call_id = call.call_id;
+LEFT JOIN missed_windows AS opener ON opener.call_no = call.call_no;

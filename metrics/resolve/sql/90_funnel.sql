@@ -2,16 +2,18 @@
 
 CREATE OR REPLACE TEMP TABLE next_stage_passes AS
 WITH first_paid AS (
-    SELECT *
-    FROM next_paid_deals
-    WHERE sign = 1
-    QUALIFY row_number() OVER (PARTITION BY source, deal_id ORDER BY ordinal) = 1
+    SELECT deal.deal_no, paid.*
+    FROM next_paid_deals AS paid
+    LEFT JOIN deal_numbers AS deal ON deal.source = paid.source AND deal.deal_id = paid.deal_id
+    WHERE paid.sign = 1
+    QUALIFY row_number() OVER (PARTITION BY paid.source, paid.deal_id ORDER BY paid.ordinal) = 1
 ),
 
 passes AS (
     SELECT * FROM first_passes
     UNION ALL
     SELECT
+        deal_no,
         source,
         deal_id,
         coalesce(pipeline_id, ''),
@@ -29,6 +31,7 @@ passes AS (
 )
 
 SELECT
+    pass.deal_no,
     pass.source,
     pass.deal_id,
     pass.pipeline_id,
@@ -46,9 +49,8 @@ SELECT
     pass.credit_precision,
     exclusion.excluded_by
 FROM passes AS pass
-LEFT JOIN pipeline_entries AS entry
-    ON entry.source = pass.source AND entry.deal_id = pass.deal_id AND entry.pipeline_id = pass.pipeline_id
-LEFT JOIN deal_exclusions AS exclusion ON exclusion.source = pass.source AND exclusion.deal_id = pass.deal_id;
+LEFT JOIN pipeline_entries AS entry ON entry.deal_no = pass.deal_no AND entry.pipeline_id = pass.pipeline_id
+LEFT JOIN deal_exclusions AS exclusion ON exclusion.deal_no = pass.deal_no;
 
 CREATE OR REPLACE TEMP TABLE next_kind_touches AS
 SELECT
@@ -63,26 +65,26 @@ SELECT
     entry.credit_precision,
     exclusion.excluded_by
 FROM next_stage_events AS entry
-LEFT JOIN deal_exclusions AS exclusion ON exclusion.source = entry.source AND exclusion.deal_id = entry.deal_id
-WHERE entry.kind IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY entry.source, entry.deal_id, entry.kind ORDER BY entry.ordinal) = 1;
+SEMI JOIN (
+    SELECT deal_no, min(ordinal) AS ordinal FROM next_stage_events WHERE kind IS NOT NULL GROUP BY deal_no, kind
+) AS first ON first.deal_no = entry.deal_no AND first.ordinal = entry.ordinal
+LEFT JOIN deal_exclusions AS exclusion ON exclusion.deal_no = entry.deal_no;
 
 CREATE OR REPLACE TEMP TABLE next_terminal_events AS
 WITH closings AS (
     SELECT
-        source, deal_id, entered_at AS occurred_at, pipeline_id, local_date, kind AS outcome,
+        deal_no, source, deal_id, entered_at AS occurred_at, pipeline_id, local_date, kind AS outcome,
         person_id, team, credit_precision
     FROM next_stage_events
     WHERE kind IN ('won', 'lost')
     UNION ALL
     -- Deleted or merged away while open: the deal's span until then was an open one.
     SELECT
-        moment.source, moment.deal_id, moment.moment_at, span.pipeline_id, local_day(moment.moment_at), moment.moment,
-        moment.person_id, moment.team, moment.credit_precision
-    FROM credited_moments AS moment
+        moment.deal_no, moment.source, moment.deal_id, moment.moment_at, span.pipeline_id, local_day(moment.moment_at),
+        moment.moment, moment.person_id, moment.team, moment.credit_precision
+    FROM credited_endings AS moment
     JOIN deal_spans AS span
-        ON span.source = moment.source
-        AND span.deal_id = moment.deal_id
+        ON span.deal_no = moment.deal_no
         AND span.to_at = moment.moment_at
         AND span.is_open
     WHERE moment.moment IN ('deleted', 'merged')
@@ -90,4 +92,4 @@ WITH closings AS (
 
 SELECT closings.*, exclusion.excluded_by
 FROM closings
-LEFT JOIN deal_exclusions AS exclusion ON exclusion.source = closings.source AND exclusion.deal_id = closings.deal_id;
+LEFT JOIN deal_exclusions AS exclusion ON exclusion.deal_no = closings.deal_no;

@@ -5,7 +5,7 @@ SELECT
     CASE WHEN ending.outcome = 'won' THEN day_start(last.day + 1) END AS grace_ends_at,
     -- Won, taken out and won once more is one win: re-entries do not count again (metrics.md 2.6).
     ending.outcome = 'won' AND coalesce(lag(ending.outcome) OVER (
-        PARTITION BY ending.source, ending.deal_id ORDER BY ending.occurred_at
+        PARTITION BY ending.deal_no ORDER BY ending.occurred_at
     ) = 'won', FALSE) AS is_again
 FROM next_terminal_events AS ending
 LEFT JOIN clock_days AS won ON won.team = '' AND won.day = ending.local_date

@@ -85,5 +85,6 @@ CREATE OR REPLACE TEMP TABLE next_customer_phones AS
 SELECT customer.customer_id, phone.phone, min(phone.first_seen_at) AS first_seen_at
 FROM next_deal_customers AS customer
 SEMI JOIN paying_customers AS paying ON paying.customer_id = customer.customer_id
-JOIN deal_phones AS phone ON phone.source = customer.source AND phone.deal_id = customer.deal_id
+JOIN deal_numbers AS deal ON deal.source = customer.source AND deal.deal_id = customer.deal_id
+JOIN deal_phones AS phone ON phone.deal_no = deal.deal_no
 GROUP BY customer.customer_id, phone.phone;

@@ -1,5 +1,5 @@
 -- Rows of calc.payments and of core.payment_allocations: parts and unmatched rests with amounts and credit.
--- In: money_payments, money_parts, deal_credits. Out: money_rows, next_payments, next_payment_allocations.
+-- In: money_payments, money_parts, deal_credits, next_stage_events. Out: money_rows, next_payments, next_payment_allocations.
 
 -- A part's share of a converted total, as the difference of running shares in whole kopecks: the parts of a payment add
 -- up to it exactly, and no float is on the way (DuckDB divides decimals as floats).
@@ -42,9 +42,22 @@ shared AS (
         money_share(counted, amount, through, part) AS part_counted
     FROM summed
 ),
+-- Where a deal stood: money is the pipeline's the deal was in when it came, wherever the deal is moved later.
+stood AS (
+    SELECT source, deal_id, pipeline_id,
+        CASE WHEN lag(entered_at) OVER deal IS NULL THEN '-infinity'::TIMESTAMPTZ ELSE entered_at END AS from_at,
+        coalesce(lead(entered_at) OVER deal, 'infinity'::TIMESTAMPTZ) AS to_at
+    FROM next_stage_events AS entries
+    SEMI JOIN shared ON shared.deal_source = entries.source AND shared.deal_id = entries.deal_id
+    WINDOW deal AS (PARTITION BY source, deal_id ORDER BY entered_at)
+),
 owned AS (
-    SELECT shared.*, deals.pipeline_id, credits.person_id, credits.team, credits.credit_precision
+    SELECT shared.*, coalesce(stood.pipeline_id, deals.pipeline_id) AS pipeline_id,
+        credits.person_id, credits.team, credits.credit_precision
     FROM shared
+    LEFT JOIN stood
+        ON stood.source = shared.deal_source AND stood.deal_id = shared.deal_id
+        AND stood.from_at <= shared.credited_at AND stood.to_at > shared.credited_at
     LEFT JOIN money_deals AS deals ON deals.source = shared.deal_source AND deals.deal_id = shared.deal_id
     LEFT JOIN deal_credits AS credits
         ON credits.source = shared.deal_source AND credits.deal_id = shared.deal_id

@@ -61,8 +61,9 @@ turns AS (
         PARTITION BY deal_source, deal_id ORDER BY local_date, source, payment_id
     )
 )
-SELECT deal_source AS source, deal_id, row_number() OVER turn AS ordinal, pipeline_id, local_date, occurred_at, sign,
+SELECT deal_source AS source, deal_id, row_number() OVER turn AS ordinal, local_date, occurred_at, sign,
     source AS payment_source, payment_id, due, due_origin,
+    CASE WHEN sign = 1 THEN pipeline_id ELSE lag(pipeline_id) OVER turn END AS pipeline_id,
     CASE WHEN sign = 1 THEN person_id ELSE lag(person_id) OVER turn END AS person_id,
     CASE WHEN sign = 1 THEN team ELSE lag(team) OVER turn END AS team,
     CASE WHEN sign = 1 THEN credit_precision ELSE lag(credit_precision) OVER turn END AS credit_precision

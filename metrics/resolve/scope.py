@@ -1,0 +1,384 @@
+"""The part of the records that a resolve has to look at again, as a catalog of its own with the same names.
+
+What resolve makes of a record depends on the records it shares a tie with (sql/scope_ties.sql), over any number of
+steps: its cluster. Clusters that hold a changed record, by the ties of now or of the last resolve, are copied beside
+the warehouse; there the same SQL files find them as `core.deals` and the rest, and see nothing else.
+
+One relation looks further: a payment without a deal lists deals that ask its very amount (calc.match_candidates).
+Amounts tie too many strangers to be ties: who asks is added for the payments whose list may have changed, and nobody
+else's list is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from models import WAREHOUSE
+
+SQL_DIR = Path(__file__).parent / "sql"
+CATALOG = "scope"
+
+# Records by the relation they (or parts of them) stand in: kind in scope_ties.sql, and id.
+RECORDS = {
+    "core.deals": ("deal", "deal_id"),
+    "core.deal_events": ("deal", "deal_id"),
+    "core.deal_contacts": ("deal", "deal_id"),
+    "core.contacts": ("contact", "contact_id"),
+    "core.contact_phones": ("contact", "contact_id"),
+    "core.companies": ("company", "company_id"),
+    "core.payments": ("payment", "payment_id"),
+    "core.payment_parts": ("payment", "payment_id"),
+    "core.orders": ("order", "order_id"),
+    "core.invoices": ("invoice", "invoice_id"),
+    "core.sales_documents": ("shipment", "document_id"),
+    "core.costs": ("cost", "cost_id"),
+    "core.receivables": ("receivable", "receivable_id"),
+}
+# Conversations and notes of them are found by their number alone; they tie nothing else together.
+_BY_PHONE = {"core.calls": ("external_number", "call_id"), "core.activities": ("phone", "activity_id")}
+
+_DEAL = "SEMI JOIN scope.main.scope_deals USING (source, deal_id)"
+_CALL = "SEMI JOIN scope.core.calls USING (source, call_id)"
+_PAYMENT = "SEMI JOIN scope.core.payments USING (source, payment_id)"
+# What earlier resolves made of the scope's records: compared with what is made now.
+MADE = {
+    **dict.fromkeys(
+        (
+            "core.deal_owners", "core.deal_stage_visits", "calc.stage_events", "calc.leads", "calc.stage_passes",
+            "calc.kind_touches", "calc.terminal_events", "calc.stage_times", "calc.deal_customers", "calc.sales",
+            "calc.milestones", "calc.open_deals", "calc.part_paid_deals", "calc.paid_deals", "facts.deal_payments",
+            "calc.customer_owners",
+        ),
+        _DEAL,
+    ),
+    **dict.fromkeys(("calc.calls", "calc.missed_calls"), _CALL),
+    "calc.call_notes": "SEMI JOIN scope.core.activities USING (source, activity_id)",
+    **dict.fromkeys(
+        ("calc.payments", "core.payment_allocations", "calc.customer_payments", "calc.margins"), _PAYMENT
+    ),
+    "calc.match_candidates": "SEMI JOIN scope.main.scope_choosers USING (source, payment_id)",
+    "calc.order_deals": "SEMI JOIN scope.core.orders USING (source, order_id)",
+    "calc.shipments": "SEMI JOIN scope.core.sales_documents USING (source, document_id)",
+    "calc.receivables": "SEMI JOIN scope.core.receivables USING (source, receivable_id)",
+    # A customer's deals are one cluster; a customer new to the scope had no phones in it.
+    "calc.customer_phones": "SEMI JOIN scope.calc.deal_customers USING (customer_id)",
+    "calc.ties": "SEMI JOIN scope.main.scope_reached AS reached ON reached.node = owner",
+}  # fmt: skip
+# Small and the same for all records: made whole every time.
+WHOLE = ("calc.working_days", "calc.split_shares", "calc.stage_odds")
+
+# At most so many deals may ask an amount for it to point at any of them (sql/money_by_amount.sql).
+_ASKERS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """A connection whose default catalog is the scope, and the way back."""
+
+    connection: duckdb.DuckDBPyConnection
+    home: str
+
+    @contextmanager
+    def at_home(self) -> Iterator[None]:
+        """The warehouse is the default catalog inside."""
+        self.connection.execute(f'USE "{self.home}"')
+        try:
+            yield
+        finally:
+            self.connection.execute(f"USE {CATALOG}")
+
+    def count(self, query: str) -> int:
+        """The one number a query of the warehouse (`{home}`) gives."""
+        row = self.connection.execute(query.format(home=f'"{self.home}"')).fetchone()
+        return int(row[0]) if row else 0
+
+    def run(self, query: str, values: dict[str, object] | None = None) -> None:
+        self.connection.execute(query.format(home=f'"{self.home}"'), values or {})
+
+    def close(self) -> None:
+        """Take in everything tied to what is in `scope_frontier`, step by step."""
+        while self.count("SELECT count(*) FROM scope.main.scope_frontier"):
+            self.run("""
+                INSERT INTO scope.main.scope_reached FROM scope.main.scope_frontier;
+                CREATE OR REPLACE TABLE scope.main.scope_frontier AS
+                WITH met AS (
+                    SELECT tie AS node FROM scope.main.scope_edges
+                    SEMI JOIN scope.main.scope_frontier AS frontier ON frontier.node = owner
+                    UNION
+                    SELECT owner FROM scope.main.scope_edges
+                    SEMI JOIN scope.main.scope_frontier AS frontier ON frontier.node = tie
+                )
+                FROM met ANTI JOIN scope.main.scope_reached USING (node)
+            """)
+
+    def reach(self, query: str) -> None:
+        """Take in the nodes a query gives, and all they are tied to."""
+        self.run(
+            f"CREATE OR REPLACE TABLE scope.main.scope_frontier AS SELECT DISTINCT node FROM ({query}) AS met "
+            "ANTI JOIN scope.main.scope_reached USING (node) WHERE node IS NOT NULL"
+        )
+        self.close()
+
+
+@contextmanager
+def open_scope(connection: duckdb.DuckDBPyConnection) -> Iterator[Scope]:
+    """An empty scope as the default catalog; it is gone afterwards."""
+    row = connection.execute("SELECT current_database()").fetchone()
+    assert row is not None
+    home = str(row[0])
+    connection.execute(f"ATTACH ':memory:' AS {CATALOG}")
+    try:
+        for schema in {table.schema for table in WAREHOUSE.sorted_tables}:
+            connection.execute(f"CREATE SCHEMA {CATALOG}.{schema}")
+        connection.execute(f"USE {CATALOG}")
+        yield Scope(connection=connection, home=home)
+    finally:
+        connection.execute(f'USE "{home}"')
+        connection.execute(f"DETACH {CATALOG}")
+
+
+def find_seeds(scope: Scope, since: datetime) -> None:
+    """Note the records that were written after `since`, or lost an entry of a list: `scope_frontier`, `scope_phones`,
+    `scope_calls` and `scope_activities`."""
+    changed = " UNION ".join(
+        f"SELECT node_of('{kind}', source, {name}) AS node FROM {{home}}.{relation} WHERE loaded_at > $since"
+        for relation, (kind, name) in RECORDS.items()
+    )
+    scope.run(
+        f"""
+        CREATE TABLE scope.main.scope_reached (node BIGINT);
+        CREATE TABLE scope.main.scope_frontier AS
+        SELECT DISTINCT node FROM (
+            {changed}
+            UNION
+            SELECT owner FROM {{home}}.calc.ties AS ties
+            ANTI JOIN (
+                SELECT node_of('deal', source, deal_id) AS owner, node_of('contact', source, contact_id) AS tie
+                FROM {{home}}.core.deal_contacts
+            ) AS links ON links.owner = ties.owner AND links.tie = ties.tie
+            WHERE ties.kind = 'contact'
+            UNION
+            SELECT owner FROM {{home}}.calc.ties AS ties
+            ANTI JOIN (
+                SELECT node_of('payment', source, payment_id) AS owner, node('order', order_id) AS tie
+                FROM {{home}}.core.payment_parts
+            ) AS parts ON parts.owner = ties.owner AND parts.tie = ties.tie
+            WHERE ties.kind = 'part'
+        ) WHERE node IS NOT NULL
+        """,
+        {"since": since},
+    )
+    for relation, (_, name) in _BY_PHONE.items():
+        kind = relation.partition(".")[2]
+        scope.run(
+            f"CREATE TABLE scope.main.scope_{kind} AS SELECT source, {name} FROM {{home}}.{relation}"
+            " WHERE loaded_at > $since",
+            {"since": since},
+        )
+    scope.run("""
+        CREATE TABLE scope.main.scope_phones AS
+        SELECT external_number AS phone FROM {home}.core.calls SEMI JOIN scope.main.scope_calls USING (source, call_id)
+        UNION
+        SELECT external_number FROM {home}.calc.calls SEMI JOIN scope.main.scope_calls USING (source, call_id)
+        UNION
+        SELECT phone FROM {home}.core.activities SEMI JOIN scope.main.scope_activities USING (source, activity_id);
+
+        INSERT INTO scope.main.scope_frontier
+        SELECT node('phone', phone) FROM scope.main.scope_phones WHERE phone IS NOT NULL
+    """)
+
+
+def grow(scope: Scope) -> None:
+    """From the seeds to everything that has to be looked at, as nodes: `scope_reached`. `scope_choosers` are the
+    payments whose list of deals to choose from may differ."""
+    _read_fresh_ties(scope)
+    scope.close()
+    scope.run("CREATE TABLE scope.main.scope_clusters AS FROM scope.main.scope_reached")
+    _choose_payments(scope)
+    scope.reach("SELECT node_of('payment', source, payment_id) AS node FROM scope.main.scope_choosers")
+    scope.reach(_ASKING)
+    # The company's first lead divides its customers into those of before and the others (sql/94_sales.sql).
+    scope.reach("""
+        SELECT node_of('deal', source, deal_id) AS node
+        FROM (FROM {home}.calc.leads ORDER BY local_date, source, deal_id LIMIT 1)
+    """)
+
+
+def _read_fresh_ties(scope: Scope) -> None:
+    """What the seeds are tied to now, beside what everything was tied to at the last resolve."""
+    scope.run("INSERT INTO scope.main.scope_reached FROM scope.main.scope_frontier")
+    copy_records(scope)
+    scope.connection.execute((SQL_DIR / "scope_ties.sql").read_text(encoding="utf-8"))
+    scope.run("""
+        CREATE TABLE scope.main.scope_fresh AS FROM next_ties;
+        DROP TABLE next_ties;
+        DELETE FROM scope.main.scope_reached;
+        CREATE VIEW scope.main.scope_edges AS
+        SELECT owner, tie FROM {home}.calc.ties WHERE kind <> 'asks'
+        UNION ALL
+        SELECT owner, tie FROM scope.main.scope_fresh WHERE kind <> 'asks'
+    """)
+
+
+# Deals outside the scope that surely ask an amount: by their own card, because accounting has no document of them.
+_SURE = """
+    SELECT ties.tie, ties.owner FROM {home}.calc.ties AS ties
+    JOIN (
+        SELECT node_of('deal', source, deal_id) AS owner FROM {home}.facts.deal_payments WHERE due_origin <> 'order'
+    ) AS deals USING (owner)
+    ANTI JOIN scope.main.scope_reached AS reached ON reached.node = ties.owner
+    WHERE ties.kind = 'asks'
+"""
+
+
+def _choose_payments(scope: Scope) -> None:
+    """Payments whose list may differ: the clusters' own, and unmatched ones of an amount that a cluster's deal asks,
+    now or before. An amount that more deals ask than a list may have points at nobody, whatever changed."""
+    scope.run(
+        f"""
+        CREATE TABLE scope.main.scope_asked AS
+        SELECT DISTINCT tie FROM (
+            SELECT tie FROM {{home}}.calc.ties SEMI JOIN scope.main.scope_reached AS reached ON reached.node = owner
+            WHERE kind = 'asks'
+            UNION ALL
+            SELECT tie FROM scope.main.scope_fresh WHERE kind = 'asks'
+            UNION ALL
+            -- Several documents of a deal ask together what is due.
+            SELECT asked_node(currency, due) FROM {{home}}.facts.deal_payments
+            SEMI JOIN scope.main.scope_reached AS reached ON reached.node = node_of('deal', source, deal_id)
+        )
+        ANTI JOIN (SELECT tie FROM ({_SURE}) GROUP BY tie HAVING count(*) > {_ASKERS}) AS common USING (tie)
+        WHERE tie IS NOT NULL;
+
+        CREATE TABLE scope.main.scope_choosers AS
+        SELECT source, payment_id FROM {{home}}.core.payments
+        SEMI JOIN scope.main.scope_reached AS reached ON reached.node = node_of('payment', source, payment_id)
+        UNION
+        SELECT source, payment_id FROM {{home}}.core.payments AS payments
+        SEMI JOIN ({UNBOOKED}) AS rests USING (source, payment_id)
+        SEMI JOIN scope.main.scope_asked AS asked ON asked.tie = asked_node(payments.currency, payments.amount)
+        UNION
+        SELECT source, payment_id FROM {{home}}.calc.match_candidates
+        SEMI JOIN scope.main.scope_reached AS reached ON reached.node = node_of('deal', deal_source, deal_id)
+        """
+    )
+
+
+UNBOOKED = """
+    SELECT source, payment_id FROM {home}.calc.payments
+    WHERE deal_id = '' AND NOT is_refund AND coalesce(excluded_by, 'no_rate') = 'no_rate'
+"""
+
+# Documents of one deal whose sum is not what is due: in another currency, or taking something back.
+UNSURE_SUMS = """
+    SELECT linked.deal_source AS source, linked.deal_id
+    FROM {linked} AS linked
+    JOIN {orders} AS orders ON orders.source = linked.source AND orders.order_id = linked.order_id
+    GROUP BY linked.deal_source, linked.deal_id
+    HAVING count(*) > 1 AND NOT coalesce(bool_and(
+        orders.amount > 0 AND coalesce(orders.currency, getvariable('currency')) = getvariable('currency')
+    ), FALSE)
+"""
+
+# Who asks for what the choosers paid: everybody, or so many that it points at nobody.
+_ASKING = f"""
+    WITH paid AS (
+        SELECT DISTINCT asked_node(currency, amount) AS tie FROM {{home}}.core.payments
+        SEMI JOIN scope.main.scope_choosers USING (source, payment_id)
+        WHERE amount > 0
+    ),
+    sure AS (
+        FROM ({_SURE}) SEMI JOIN paid USING (tie)
+    ),
+    common AS (SELECT tie FROM sure GROUP BY tie HAVING count(*) > {_ASKERS})
+    SELECT owner AS node FROM sure SEMI JOIN common USING (tie)
+    QUALIFY row_number() OVER (PARTITION BY tie ORDER BY owner) <= {_ASKERS} + 1
+    UNION
+    SELECT ties.owner FROM {{home}}.calc.ties AS ties SEMI JOIN paid USING (tie) ANTI JOIN common USING (tie)
+    WHERE ties.kind = 'asks'
+    UNION
+    SELECT node_of('deal', source, deal_id) FROM {{home}}.facts.deal_payments
+    SEMI JOIN paid ON paid.tie = asked_node(currency, due)
+    WHERE due_origin = 'order'
+    UNION
+    SELECT node_of('deal', source, deal_id)
+    FROM ({UNSURE_SUMS.format(linked="{home}.calc.order_deals", orders="{home}.core.orders")})
+"""
+
+
+def copy_records(scope: Scope) -> None:
+    """Copy the reached records under their own names."""
+    for relation, (kind, name) in RECORDS.items():
+        if kind != "deal":
+            scope.run(
+                f"CREATE OR REPLACE TABLE scope.{relation} AS FROM {{home}}.{relation}"
+                f" WHERE node_of('{kind}', source, {name}) IN (FROM scope.main.scope_reached)"
+            )
+    scope.run("""
+        CREATE OR REPLACE TABLE scope.main.scope_deals AS
+        SELECT source, deal_id FROM {home}.core.deals
+        WHERE node_of('deal', source, deal_id) IN (FROM scope.main.scope_reached)
+        UNION
+        -- A deal the CRM no longer lists is known from its log.
+        SELECT source, deal_id FROM {home}.core.deal_events ANTI JOIN {home}.core.deals USING (source, deal_id)
+        WHERE node_of('deal', source, deal_id) IN (FROM scope.main.scope_reached)
+    """)
+    for relation in ("core.deals", "core.deal_events", "core.deal_contacts"):
+        scope.run(f"CREATE OR REPLACE TABLE scope.{relation} AS FROM {{home}}.{relation} {_DEAL}")
+    for relation in ("core.matches", "calc.payment_numbers"):
+        scope.run(f"CREATE OR REPLACE TABLE scope.{relation} AS FROM {{home}}.{relation} {_PAYMENT}")
+    numbers = " UNION ".join(
+        f"SELECT {name} AS number FROM scope.{relation}"
+        for relation, name in (
+            ("core.deals", "invoice_number"),
+            ("core.deals", "contract_number"),
+            ("core.payments", "invoice_number"),
+            ("core.payments", "contract_number"),
+            ("core.orders", "number"),
+            ("core.invoices", "number"),
+            ("core.sales_documents", "number"),
+            ("core.costs", "number"),
+        )
+    )
+    scope.run(
+        "CREATE OR REPLACE TABLE scope.calc.number_keys AS FROM {home}.calc.number_keys"
+        f" SEMI JOIN ({numbers}) AS printed USING (number)"
+    )
+
+
+def copy_calls(scope: Scope) -> None:
+    """Copy the conversations, and notes of them, of every number in scope, and those that changed."""
+    scope.run("""
+        INSERT INTO scope.main.scope_phones
+        SELECT phone FROM scope.core.contact_phones UNION SELECT unnest(phones) FROM scope.core.companies
+    """)
+    for relation, (phone, name) in _BY_PHONE.items():
+        changed = f"scope.main.scope_{relation.partition('.')[2]}"
+        scope.run(
+            f"""
+            CREATE TABLE scope.{relation} AS
+            FROM {{home}}.{relation} AS record
+            SEMI JOIN scope.main.scope_phones AS phones ON phones.phone = record.{phone}
+            UNION ALL
+            FROM {{home}}.{relation} AS record
+            SEMI JOIN {changed} AS changed ON changed.source = record.source AND changed.{name} = record.{name}
+            ANTI JOIN scope.main.scope_phones AS phones ON phones.phone = record.{phone}
+            """
+        )
+
+
+def show_the_rest(scope: Scope) -> None:
+    """Name everything that is not copied: what was made of the copied records, and inputs and the like as they are."""
+    for relation, kept in MADE.items():
+        scope.run(f"CREATE VIEW scope.{relation} AS FROM {{home}}.{relation} {kept}")
+    shown = {*RECORDS, *_BY_PHONE, *MADE, "core.matches", "calc.payment_numbers", "calc.number_keys"}
+    for table in WAREHOUSE.sorted_tables:
+        is_read = table.schema in ("core", "calc") or table.fullname == "meta.sync_runs"
+        if is_read and table.fullname not in shown:
+            scope.run(f"CREATE VIEW scope.{table.fullname} AS FROM {{home}}.{table.fullname}")

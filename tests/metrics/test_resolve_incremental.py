@@ -1,0 +1,147 @@
+"""A resolve of what changed ends in the rows of a resolve of everything: over worlds in which everything is tied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import duckdb
+import pytest
+
+from base.clock import FakeClock
+from metrics.resolve import ResolveReport, resolve
+from metrics.resolve.incremental import find_start, only_records_changed, require_full
+from metrics.resolve.scope import MADE, WHOLE
+from tests.metrics.fixture_core import COMPANY, empty_warehouse
+from tests.metrics.tangled import BEGINNING, DAYS, Worlds
+
+TOLD = replace(COMPANY, source_types={"amo": "amocrm", "b24": "bitrix24", "mango": "mango", "bank": "onec"})
+RESOLVED = (*MADE, *WHOLE, "core.deals", "core.deal_events", "core.calls", "core.activities", "core.payments")
+
+
+class Twins:
+    """Worlds of a seed, to be changed, and the same resolved from nothing for comparison."""
+
+    def __init__(self, seed: int, worlds: int) -> None:
+        self.connection = empty_warehouse()
+        self.connection.execute("SET threads = 1")
+        self.clock = FakeClock(BEGINNING + timedelta(days=DAYS))
+        self.worlds = Worlds(self.connection, seed, worlds)
+        self.resolve()
+
+    def resolve(self, share: float = 1.0) -> ResolveReport:
+        self.clock.advance(3600)
+        self.resolved_at = self.clock.now()
+        return resolve(self.connection, TOLD, self.clock, scoped_share=share)
+
+    def change(self, share: float) -> None:
+        self.clock.advance(3600)
+        self.worlds.change(self.clock.now(), share)
+
+    def compare(self) -> tuple[ResolveReport, dict[str, list[tuple[object, ...]]]]:
+        """A full resolve's report, and the rows that only one of both has; when they were written aside."""
+        self.connection.execute("ATTACH ':memory:' AS twin; COPY FROM DATABASE memory TO twin; USE twin")
+        require_full(self.connection)
+        report = resolve(self.connection, TOLD, self.clock)
+        self.connection.execute("USE memory")
+        found = {relation: _differing(self.connection, relation) for relation in RESOLVED}
+        self.connection.execute("DETACH twin")
+        return report, {relation: rows for relation, rows in found.items() if rows}
+
+
+def _differing(connection: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[object, ...]]:
+    rows = "SELECT COLUMNS(name -> name NOT IN ('loaded_at', 'version')) FROM {}." + relation
+    here, there = rows.format("memory"), rows.format("twin")
+    return connection.execute(
+        f"SELECT 'scoped' AS only, * FROM ({here} EXCEPT ALL {there})"
+        f" UNION ALL SELECT 'full', * FROM ({there} EXCEPT ALL {here})"
+    ).fetchall()
+
+
+def test_what_changed_alone_gives_what_everything_gives() -> None:
+    """Something a step reads beyond the ties: a row of a record nobody looked at again would stay as it was."""
+    twins = Twins(1, 40)
+    for share in (0.15, 0.8):
+        twins.change(share)
+        scoped = twins.resolve()
+        full, differing = twins.compare()
+        assert differing == {}
+        assert (scoped.scoped, full.scoped) == (True, False)
+        assert scoped.rows > 0
+        assert full.rows == 0
+        assert scoped.money is not None
+        assert full.money is not None
+        # Counted from what is stored, while a scope sees a part.
+        assert replace(scoped.money, purposes_read=0) == replace(full.money, purposes_read=0)
+
+
+@pytest.fixture(scope="module")
+def resolved() -> Twins:
+    return Twins(2, 3)
+
+
+@pytest.fixture
+def undone(resolved: Twins) -> Iterator[Twins]:
+    resolved.connection.execute("BEGIN")
+    yield resolved
+    resolved.connection.execute("ROLLBACK")
+
+
+def test_nothing_else_changed(undone: Twins) -> None:
+    """The cases below prove nothing if a start is never found; new records and a new source are no reason not to."""
+    undone.change(1.0)
+    undone.connection.execute(
+        "INSERT INTO meta.sync_runs (run_id, source, stream, started_at) VALUES ('2', 'new', 'deals', now())"
+    )
+    since = undone.resolved_at
+    assert find_start(undone.connection, since + timedelta(hours=9), share=1.0) == since
+    assert find_start(undone.connection, since + timedelta(hours=9), share=0.0) is None
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "INSERT INTO core.deals (source, deal_id, loaded_at) VALUES ('amo', 'late', '2026-09-01 00:00:00+00')",
+        "DELETE FROM core.deal_events WHERE event_id LIKE 'e1-%'",
+        "DELETE FROM core.calls WHERE call_id = 'c1-0'",
+        "INSERT INTO core.pipeline_stages (source, pipeline_id, stage_id, loaded_at) VALUES ('amo', '7', '1', now())",
+        "UPDATE meta.sync_runs SET started_at = TIMESTAMPTZ '2026-09-02 00:00:00+00'",
+        "DELETE FROM meta.watermarks",
+        "DELETE FROM calc.ties",
+        "UPDATE meta.watermarks SET mapping_version = '2'",
+        "INSERT INTO core.identities VALUES ('A', 'amo', '7', DATE '2026-11-21', NULL)",
+        "UPDATE core.identities SET valid_to = DATE '2026-11-20'",
+        "DELETE FROM meta.settings WHERE name = 'resolved.state'",
+        "UPDATE meta.settings SET value = '{\"at\": null}' WHERE name = 'resolved.state'",
+        f"UPDATE meta.settings SET value = replace(value, '{duckdb.__version__}', '0.1') WHERE name = 'resolved.state'",
+    ],
+)
+def test_what_changes_everything_resolves_everything(undone: Twins, tampering: str) -> None:
+    """Each concerns records that no row of it names by its time: a scope would leave them as they were."""
+    undone.connection.execute(tampering)
+    assert find_start(undone.connection, undone.resolved_at + timedelta(days=2), share=1.0) is None
+
+
+def test_a_clock_that_stands_still_tells_no_news(undone: Twins) -> None:
+    """Rows loaded in the very instant of the last resolve can't be told from those it saw."""
+    assert find_start(undone.connection, undone.resolved_at) is None
+
+
+def test_only_records() -> None:
+    """A change of inputs, settings or rules taken for one of records."""
+    stored = {"resolve.core_version": "1", "resolve.input_version": "1", "resolve.rules_version": "1"}
+    assert only_records_changed(stored, stored | {"resolve.core_version": "2"})
+    assert not only_records_changed(stored, stored | {"resolve.core_version": "2", "resolve.input_version": "2"})
+    assert not only_records_changed({}, stored)
+
+
+def test_too_much_is_resolved_as_a_whole() -> None:
+    """A scope given up half-way must leave nothing behind: neither its tables nor the catalog."""
+    twins = Twins(3, 3)
+    twins.change(1.0)
+    assert find_start(twins.connection, twins.clock.now() + timedelta(hours=1), share=0.2) is not None
+    assert not twins.resolve(share=0.2).scoped
+    assert twins.connection.execute(
+        "SELECT count(*) FROM duckdb_databases() WHERE database_name = 'scope'"
+    ).fetchone() == (0,)
