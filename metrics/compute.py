@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from base.clock import Clock
 from base.errors import ClosedPeriodError
 from base.text import Text, say
-from metrics.availability import Availability, find_availability, find_bounds
+from metrics.availability import Availability, find_availability, find_bounds, read_known
 from metrics.catalogue import Catalogue, load_catalogue
-from metrics.facts import KPI, stage_facts
+from metrics.evidence import VIEW
+from metrics.facts import KPI, PARTS, stage_facts
 from metrics.flags.catalogue import Flag, load_flags
 from metrics.flags.finding import FLAGS, PERIOD_FLAGS, stage_flags
 from metrics.funnel import FUNNEL, stage_funnel
-from metrics.invariants import check_period
+from metrics.invariants import check_evidence, check_period
 from metrics.ledger import LEDGER, stage_ledger
 from metrics.periods import Period
 from metrics.plan import PLAN_FACT, stage_plan
@@ -64,9 +65,13 @@ def recompute(
     _refuse_closed(connection, periods)
     if catalogue is None:
         catalogue = load_catalogue(company.metrics_dir)
-    create_views(connection, catalogue, company.zone)
+    is_new = create_views(connection, catalogue, company.zone)
     flags = load_flags() if flags is None else flags
-    return [_recompute_period(connection, company, catalogue, flags, period, clock) for period in periods]
+    return [
+        # New views are proven on one period, the last: for each it would double the cost of the night after an update.
+        _recompute_period(connection, company, catalogue, flags, period, clock, is_new and period == periods[-1])
+        for period in periods
+    ]
 
 
 def _recompute_period(
@@ -76,18 +81,24 @@ def _recompute_period(
     flags: Sequence[Flag],
     period: Period,
     clock: Clock,
+    is_new: bool,
 ) -> PeriodReport:
+    """`is_new`: the views were written just now, and are to be checked too."""
     with transaction(connection):
-        availability = find_availability(connection, company, catalogue, period)
+        known = read_known(connection, period)
+        availability = find_availability(connection, company, catalogue, period, known=known)
         stage_facts(connection, company, catalogue, availability, input_version(connection))
         stage_funnel(connection, catalogue, availability)
         stage_plan(connection, company, catalogue, availability, period)
-        looked = find_bounds(connection, company, flags, period)
+        looked = find_bounds(connection, company, flags, period, known=known)
         stage_flags(connection, company, flags, looked, period)
         stage_ledger(connection, both(availability, looked))
         _stage_meta(connection, company, both(availability, looked), period)
         written = _write(connection, period, clock)
-        check_period(connection, catalogue, period)
+        check_period(connection, catalogue, period, evidence=PARTS)
+        if is_new:
+            check_evidence(connection, catalogue, period, evidence=VIEW)
+        connection.execute(f"DROP TABLE {PARTS}")
     used = [
         availability.bounds[metric.basis].as_of for metric in catalogue.counted if metric.key not in availability.absent
     ]

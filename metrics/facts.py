@@ -1,4 +1,7 @@
-"""Facts: sums over the very query that yields the evidence, one pass a metric, staged for writing or for reading.
+"""Facts: aggregates of the very query that yields the evidence, in one pass, staged for writing or for reading.
+
+The evidence is read once, into its parts: what a person's records of one form add up to. Facts are made of the parts,
+and so is what every recompute checks them against (metrics/invariants.py).
 
 `stage_facts` leaves the rows in temporary tables, in the columns of their models, so that the same code serves the
 warehouse (which then writes what differs) and a published file opened read-only (which only looks at them).
@@ -7,16 +10,21 @@ warehouse (which then writes what differs) and a published file opened read-only
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
+from metrics import splits
 from metrics.availability import Availability, Bounds
 from metrics.catalogue import Catalogue, Metric
-from metrics.evidence import evidence_rows, given_periods, relations
+from metrics.evidence import evidence
 from metrics.literals import literal, values
 from metrics.settings import Company
 
 KPI = "temp.fresh_kpi"
+# Counted evidence by metric, variant, pipeline, person_id, team; and by key where a metric counts or names keys; record
+# by record where it takes a quantile of them.
+PARTS = "temp.fresh_parts"
 _SUMS = "temp.fresh_sums"
 
 # Weakest last: a fact is as sure as its weakest record.
@@ -68,36 +76,70 @@ def stage_facts(
     availability: Availability,
     input_version: str,
 ) -> None:
-    """Compute one period's rows of `facts.kpi` into `KPI`, replacing what was staged before."""
+    """Compute one period's rows of `facts.kpi` into `KPI`, and the parts they are made of into `PARTS`, replacing what
+    was staged before."""
+    present = [metric for metric in catalogue.counted if metric.key not in availability.absent]
+    _stage_parts(connection, present, availability.bounds)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {_SUMS} ("
         "metric VARCHAR, variant VARCHAR, pipeline VARCHAR, entity_type VARCHAR, entity_id VARCHAR, "
         "num DECIMAL(38, 6), den DECIMAL(38, 6), value DOUBLE, class_rank INTEGER, precision_rank INTEGER)"
     )
-    present = [metric for metric in catalogue.counted if metric.key not in availability.absent]
+    alike: dict[tuple[object, ...], list[Metric]] = {}
     for metric in present:
-        connection.execute(f"INSERT INTO {_SUMS} {_sums(metric, availability.bounds[metric.basis])}")
+        alike.setdefault((aggregates(metric), metric.entities), []).append(metric)
+    for metrics in alike.values():
+        connection.execute(f"INSERT INTO {_SUMS} {_sums(metrics)}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {KPI} AS FROM facts.kpi LIMIT 0")
     if present:
         _stage_kpi(connection, company, present, availability, input_version)
     connection.execute(f"DROP TABLE {_SUMS}")
 
 
-def _sums(metric: Metric, bounds: Bounds) -> str:
-    num, den, value = aggregates(metric)
-    # GROUPING SETS: managers, teams and the company in the one pass over the evidence.
+def _stage_parts(
+    connection: duckdb.DuckDBPyConnection, metrics: Sequence[Metric], bounds: Mapping[str, Bounds]
+) -> None:
+    """Two statements for all metrics: binding and planning each apart is most of what a small company's month costs."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {PARTS} ("
+        "metric VARCHAR, variant VARCHAR, pipeline VARCHAR, person_id VARCHAR, team VARCHAR, key VARCHAR, "
+        "num DECIMAL(38, 6), den DECIMAL(38, 6), class_rank INTEGER, precision_rank INTEGER)"
+    )
+    is_divided = splits.is_divided(connection)
+    spread = [metric for metric in metrics if metric.additivity == "distribution"]
+    if spread:
+        connection.execute(
+            f"INSERT INTO {PARTS} SELECT metric, variant, pipeline, person_id, team, NULL, num, den, "
+            f"{_CLASS_RANK}, {_PRECISION_RANK} "
+            f"FROM ({evidence(spread, bounds, is_divided=is_divided)}) AS evidence WHERE excluded_by IS NULL"
+        )
+    others = [metric for metric in metrics if metric.additivity != "distribution"]
+    if others:
+        keyed = ", ".join(literal(metric.key) for metric in others if metric.additivity in ("distinct", "derived"))
+        key = f"CASE WHEN metric IN ({keyed}) THEN key END" if keyed else "NULL"
+        connection.execute(
+            f"INSERT INTO {PARTS} SELECT metric, variant, pipeline, person_id, team, {key} AS part_key, "
+            f"sum(num), sum(den), max({_CLASS_RANK}), max({_PRECISION_RANK}) "
+            f"FROM ({evidence(others, bounds, is_divided=is_divided)}) AS evidence WHERE excluded_by IS NULL "
+            "GROUP BY metric, variant, pipeline, person_id, team, part_key"
+        )
+
+
+def _sums(metrics: Sequence[Metric]) -> str:
+    """Sums of metrics that are aggregated alike, of managers, teams and the company."""
+    num, den, value = aggregates(metrics[0])
     columns = {"manager": "person_id", "team": "team"}
-    split = [entity for entity in columns if entity in metric.entities]
-    sets = ", ".join(["(variant, pipeline)", *(f"(variant, pipeline, {columns[entity]})" for entity in split)])
+    split = [entity for entity in columns if entity in metrics[0].entities]
+    whole = "metric, variant, pipeline"
+    sets = ", ".join([f"({whole})", *(f"({whole}, {columns[entity]})" for entity in split)])
     entity_type = entity_id = "'company'"
     for entity in split:
         entity_type = f"CASE WHEN grouping({columns[entity]}) = 0 THEN '{entity}' ELSE {entity_type} END"
         entity_id = f"CASE WHEN grouping({columns[entity]}) = 0 THEN {columns[entity]} ELSE {entity_id} END"
-    return f"""WITH {relations(given_periods([bounds]), metric)}
-SELECT {literal(metric.key)}, variant, pipeline, {entity_type}, {entity_id}, {num}, {den}, {value},
-    max({_CLASS_RANK}), max({_PRECISION_RANK})
-FROM ({evidence_rows(metric)}) AS evidence
-WHERE excluded_by IS NULL
+    keys = ", ".join(literal(metric.key) for metric in metrics)
+    return f"""SELECT {whole}, {entity_type}, {entity_id}, {num}, {den}, {value}, max(class_rank), max(precision_rank)
+FROM {PARTS}
+WHERE metric IN ({keys})
 GROUP BY GROUPING SETS ({sets})"""
 
 

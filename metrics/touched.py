@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from metrics.availability import find_availability, find_bounds
+from metrics.availability import find_availability, find_bounds, read_known
 from metrics.catalogue import Catalogue
 from metrics.compute import both
 from metrics.flags.catalogue import Flag, load_flags
@@ -69,8 +69,9 @@ def _is_current(
     connection: duckdb.DuckDBPyConnection, company: Company, catalogue: Catalogue, flags: Sequence[Flag], period: Period
 ) -> bool:
     """Rules and completeness are those the stored facts and flags were computed with."""
-    looked = find_bounds(connection, company, flags, period)
-    availability = both(find_availability(connection, company, catalogue, period), looked)
+    known = read_known(connection, period)
+    looked = find_bounds(connection, company, flags, period, known=known)
+    availability = both(find_availability(connection, company, catalogue, period, known=known), looked)
     stored_flags = connection.execute(
         "SELECT flag, rule_version, absent IS NULL FROM meta.period_flags WHERE period = $period",
         {"period": period.name},
