@@ -52,6 +52,21 @@ class Availability:
     absent: Mapping[str, Text]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What decides what can be counted in a period: read once, it serves metrics and flags alike."""
+
+    coverage: Mapping[str, datetime]  # facet -> until when it is complete
+    stages: Mapping[str, bool]  # kind -> confirmed by a person
+    inputs: Mapping[str, bool]  # requirement -> met
+
+
+def read_known(connection: duckdb.DuckDBPyConnection, period: Period) -> Known:
+    return Known(
+        read_coverage(connection), _read_stage_kinds(connection, period), read_requirements(connection, period)
+    )
+
+
 def read_coverage(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
     """Until when each loaded facet is complete over all sources in use, UTC, exclusive.
 
@@ -76,18 +91,19 @@ def find_availability(
     catalogue: Catalogue,
     period: Period,
     as_of: date | None = None,
+    *,
+    known: Known | None = None,
 ) -> Availability:
     """Decide for every metric whether it can be computed in a period, and until when its records count.
 
     By default until the end of the last local day that all its sources cover completely (metrics.md 2.1); `as_of`, a
     local day, inclusive, overrides that.
     """
-    found = find_bounds(connection, company, catalogue.counted, period, as_of)
+    known = known or read_known(connection, period)
+    found = find_bounds(connection, company, catalogue.counted, period, as_of, known=known)
     absent = dict(found.absent)
-    stages = _read_stage_kinds(connection, period)
-    inputs = read_requirements(connection, period)
     for metric in catalogue.of_plan:
-        if lacks := [reason for name in metric.requires if (reason := _lack_of(name, stages, inputs))]:
+        if lacks := [reason for name in metric.requires if (reason := _lack_of(name, known.stages, known.inputs))]:
             absent[metric.key] = lacks[0]
     return Availability(found.bounds, absent)
 
@@ -98,11 +114,12 @@ def find_bounds(
     declared: Iterable[Declared],
     period: Period,
     as_of: date | None = None,
+    *,
+    known: Known | None = None,
 ) -> Availability:
     """The same for whatever is counted from records: metrics, integrity flags."""
-    coverage = read_coverage(connection)
-    stages = _read_stage_kinds(connection, period)
-    inputs = read_requirements(connection, period)
+    known = known or read_known(connection, period)
+    coverage = known.coverage
     bounds: dict[str, Bounds] = {}
     absent: dict[str, Text] = {}
     for metric in declared:
@@ -110,7 +127,7 @@ def find_bounds(
         needed = metric.facets or tuple(facet for facet in metric.optional_facets if facet in coverage)
         needed = needed or metric.optional_facets
         missing = [_no_facet(facet) for facet in needed if facet not in coverage]
-        missing += [reason for name in metric.requires if (reason := _lack_of(name, stages, inputs))]
+        missing += [reason for name in metric.requires if (reason := _lack_of(name, known.stages, known.inputs))]
         if metric.basis not in bounds and all(facet in coverage for facet in needed):
             bounds[metric.basis] = _bounds(metric, company, period, coverage, as_of)
         seen = bounds.get(metric.basis)

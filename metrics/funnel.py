@@ -11,9 +11,10 @@ import duckdb
 
 from metrics.availability import Availability, Bounds
 from metrics.catalogue import Catalogue, Metric
-from metrics.evidence import evidence_rows, given_periods, relations
+from metrics.evidence import evidence, given_periods, relations
 from metrics.facts import KPI
 from metrics.reading import fetch_rows, require_computed
+from metrics.splits import is_divided
 
 FUNNEL = "temp.fresh_funnel"
 FORMS = {"cohort": "stage_conversion_cohort", "period": "stage_conversion_period"}
@@ -94,7 +95,7 @@ def _stage_form(connection: duckdb.DuckDBPyConnection, metric: Metric, form: str
         f"""
         INSERT INTO {FUNNEL} BY NAME
         WITH {relations(given_periods([bounds]), metric)},
-        evidence AS NOT MATERIALIZED ({evidence_rows(metric)}),
+        evidence AS NOT MATERIALIZED ({evidence([metric], {metric.basis: bounds}, is_divided=is_divided(connection))}),
         {maturity},
         {conventions},
         names AS (

@@ -35,6 +35,9 @@ REASONS: dict[str, Text] = {
         "у сделки есть более позднее завершение в этом периоде", "the deal ended again later in the period"
     ),
     "later_exit": say("сделка выходила с этапа и позже в этом периоде", "the deal left the stage again in the period"),
+    "gone": say(
+        "сделку удалили или слили, пока она стояла на этапе", "the deal was deleted or merged away while it stood there"
+    ),
     "won_again": say("сделка выиграна и позже в этом периоде", "the deal was won again later in the period"),
     "paid_before": say("клиент уже покупал раньше", "the customer had bought before"),
     "first_payment": say("первый известный платёж клиента", "the customer's first known payment"),

@@ -53,3 +53,4 @@ class Company:
     # Sources by name -> type, and the authority of accounting sources (lower number wins).
     source_types: dict[str, str] = field(default_factory=dict)
     priorities: dict[str, int] = field(default_factory=dict)
+    disabled_sources: frozenset[str] = frozenset()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from base.errors import InputError
+from base.shown import guard_cell
 from base.text import say
 from metrics.inputs.declared import InputFile
 from metrics.inputs.reader import decode, read_table
@@ -48,7 +49,7 @@ def _cell(value: Any, separator: str) -> str:
     if isinstance(value, Decimal):
         # Where `;` separates, the file is Excel's with Russian settings: decimals have a comma there.
         return f"{value:f}".replace(".", "," if separator == ";" else ".")
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return value.isoformat() if isinstance(value, date) else guard_cell(str(value))
 
 
 def _encoded(text: str, content: bytes, path: Path) -> bytes:

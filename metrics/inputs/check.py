@@ -9,9 +9,11 @@ from importlib.resources import files
 
 import duckdb
 
+from base.clock import Clock, SystemClock
 from base.text import Text, say
 from metrics.inputs.declared import IDENTITIES, LINES, PEOPLE, STAGES
 from metrics.inputs.load import arrow_rows
+from metrics.inputs.plans import check_plans
 from metrics.inputs.reader import ReadFile, list_strangers, read_inputs
 from metrics.inputs.validate import validate
 from metrics.settings import Company
@@ -57,12 +59,13 @@ class CheckReport:
     findings: list[Finding] = field(default_factory=list)
 
 
-def check_inputs(connection: duckdb.DuckDBPyConnection, company: Company) -> CheckReport:
+def check_inputs(connection: duckdb.DuckDBPyConnection, company: Company, *, clock: Clock | None = None) -> CheckReport:
     """Validate the files as they lie in the folder, and hold them against the records in the warehouse.
 
     Nothing is written; lines that can't be read are left out of the comparison.
     """
     inputs = read_inputs(company.inputs_dir, company.calendar)
+    check_plans(connection, company, clock or SystemClock(), inputs)
     problems = validate(inputs)
     with_rows = {f"check_{declared.relation.partition('.')[2]}": inputs[declared.name] for declared in _COMPARED}
     for name, read in with_rows.items():

@@ -112,6 +112,7 @@ PLANS = InputFile(
         _field("metric"),
         _field("value", "number"),
         _field("prorate", "choice", optional=True, absent=True, choices=("true", "false")),
+        _field("vat_mode", "choice", optional=True, absent=True, choices=("gross", "net")),
     ),
 )
 HOURS = InputFile(

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from base.errors import InputError
+from base.shown import guard_cell
 from base.text import say
 from metrics.inputs.declared import IDENTITIES, PEOPLE, STAGES, InputFile
 from metrics.inputs.guess import guess_stage
@@ -177,7 +178,8 @@ def _write(folder: Path, declared: InputFile, lines: list[Line], *, is_new: bool
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in declared.fields], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    # Names are the sources' own, and people open the file in a spreadsheet.
+    writer.writerows({name: guard_cell(value) for name, value in line.items()} for line in lines)
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(text.getvalue(), encoding="utf-8")
     os.replace(temporary, path)

@@ -16,6 +16,7 @@ from base.errors import InputError
 from base.text import Text, say
 from metrics.inputs.calendar import package_version, production_calendar
 from metrics.inputs.declared import CALENDAR
+from metrics.inputs.plans import check_plans
 from metrics.inputs.reader import ReadFile, Row, list_strangers, read_inputs
 from metrics.inputs.validate import validate
 from metrics.settings import Company
@@ -46,6 +47,7 @@ def load_inputs(connection: duckdb.DuckDBPyConnection, company: Company, clock: 
         InputError: files hold mistakes; all of them are named with file and line, and nothing was loaded.
     """
     inputs = read_inputs(company.inputs_dir, company.calendar)
+    check_plans(connection, company, clock, inputs)
     problems = validate(inputs)
     if problems:
         raise _refuse(problems)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from base.shown import unguard_cell
 from base.text import Text, say
 from metrics.inputs.declared import FILES, Field, InputFile
 from metrics.inputs.values import BadValue, parse_value
@@ -199,4 +200,4 @@ def _read_line(
 
 def _cell(cells: list[str], places: dict[str, int], declared: Field) -> str:
     place = places.get(declared.name, -1)
-    return cells[place].strip() if 0 <= place < len(cells) else ""
+    return unguard_cell(cells[place].strip()) if 0 <= place < len(cells) else ""

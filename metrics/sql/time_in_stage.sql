@@ -15,9 +15,11 @@
 -- direction: down
 -- counts_until: period
 -- description_ru: Рабочих часов сделки на этапе за все заходы, медиана; считается в периоде последнего выхода. Без варианта — все этапы до «успешно»,
---   вариант stage=… — один, p95 — 95-й процентиль. Заход, который ещё длится, не входит.
+--   вариант stage=… — один, p95 — 95-й процентиль. Заход, который ещё длится, не входит: его показывает stage_age; заход, оборванный
+--   удалением или слиянием сделки, не входит тоже. Медиана падает, если молодые сделки закрыть проигрышем: смотрите рядом с win_rate.
 -- description_en: Working hours of a deal in a stage over all its visits, median; booked in the period of the last exit. Plain: all stages before won,
---   variant stage=… is one, p95 the 95th percentile. A stay that goes on is not in it.
+--   variant stage=… is one, p95 the 95th percentile. A stay that goes on is not in it (stage_age shows it), nor one that a deletion or
+--   merge cut off. Losing young deals lowers the median: read it beside win_rate.
 
 WITH exits AS (
     SELECT
@@ -25,7 +27,7 @@ WITH exits AS (
         t.*,
         -- The last exit inside the period, as records stand at as_of.
         row_number() OVER (
-            PARTITION BY d.period, t.source, t.deal_id, t.pipeline_id, t.stage_id, t.left_at < d.as_of
+            PARTITION BY d.period, t.source, t.deal_id, t.pipeline_id, t.stage_id, t.left_at < d.as_of, t.excluded_by IS NULL
             ORDER BY t.left_at DESC
         ) = 1 AS is_last,
         concat('source=', t.source, ';stage=', t.stage_id) AS stage

@@ -39,6 +39,7 @@ NOW = [
     (22, "win_rate"),
     (23, "stage_skip_rate"),
     (24, "backward_move_rate"),
+    (25, "stage_age"),
     (25, "time_in_stage"),
     (26, "sales_cycle_days"),
     (27, "revenue_cash"),

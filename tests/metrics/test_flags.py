@@ -272,6 +272,13 @@ def test_i11_a_close_date_moved_later_three_times_and_not_forth_and_back() -> No
     }
 
 
+def test_i11_is_looked_at_where_a_source_tells_planned_days_and_nobody_moved_one() -> None:
+    """Else a company whose managers never put a deal off would read that the flag can't be checked."""
+    connection = clean()
+    insert(connection, "core.deals", [{"source": "b24", "deal_id": "D1", "planned_close_on": date(2026, 11, 10)}])
+    assert found(connection, "I-11") == {}
+
+
 @pytest.mark.parametrize(("near", "far", "is_raised"), [(10, 0, True), (9, 5, False)])
 def test_i12_ten_talks_within_three_seconds_of_the_threshold(near: int, far: int, is_raised: bool) -> None:
     connection = clean()
@@ -404,11 +411,33 @@ def test_findings_are_in_the_companys_language() -> None:
     assert found(connection, "I-10", english)["D1"][1] == "Deleted at 2026-11-25 12:00 while open."
 
 
+def test_i15_a_deal_only_a_full_reading_found_and_not_what_was_deleted_or_is_no_deal() -> None:
+    """Its day is that until which loads had claimed to be complete: later it could not have been missed."""
+    connection = clean()
+    deals = [{"source": "amo", "deal_id": deal, "person_id": "A"} for deal in ("D1", "D2", "D3", "D4")]
+    insert(connection, "core.deals", deals)
+    drift = {"run_id": "r", "source": "amo", "stream": "leads", "kind": "missed", "found_at": moscow("22 03:00")}
+    believed = {"believed_until": moscow("21 00:00")}
+    rows: list[dict[str, Any]] = [
+        {"record_id": "D1"} | believed,
+        {"record_id": "D2", "kind": "edited"} | believed,
+        {"record_id": "D3", "kind": "deleted"} | believed,
+        {"record_id": "D4", "stream": "contacts"} | believed,
+        {"record_id": "D9"} | believed,  # no such deal in the core: its record was rejected
+    ]
+    insert(connection, "meta.drift", [drift | row for row in rows])
+    assert found(connection, "I-15") == {
+        "D1": ("A", "Загрузки её не видели, нашлась при сверке 22.11.2026 03:00."),
+        "D2": ("A", "Изменена без изменения времени, нашлось при сверке 22.11.2026 03:00."),
+    }
+
+
 # ── the catalogue of flags ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_there_are_fourteen_flags_a_file_each() -> None:
-    assert list(BY_KEY) == [f"I-{number:02d}" for number in range(1, 15)]
+def test_there_are_fifteen_flags_a_file_each() -> None:
+    """Fourteen of metrics.md 4.7, and what reconciliation finds."""
+    assert list(BY_KEY) == [f"I-{number:02d}" for number in range(1, 16)]
     for flag in BY_KEY.values():
         assert flag.path.stem.startswith(flag.key.replace("-", "").lower())
         assert len(flag.path.read_text("utf-8").splitlines()) < 70

@@ -14,6 +14,7 @@ import pytest
 from base.errors import InputError
 from metrics.inputs import load_inputs
 from metrics.inputs.calendar import production_calendar
+from metrics.inputs.check import check_inputs
 from metrics.inputs.declared import FILES
 from metrics.settings import Company
 from models.arrow import find_relation
@@ -44,6 +45,40 @@ def problems(warehouse: duckdb.DuckDBPyConnection, folder: Path, **files: str) -
 
 def rows(warehouse: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     return warehouse.execute(query).fetchall()
+
+
+PLANS = "period,entity_type,entity_id,metric,value,prorate,vat_mode\n"
+
+
+def test_a_plan_of_another_vat_mode_is_refused(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """A plan without VAT held against money with it would be reached at five sixths."""
+    plans = PLANS + "2026-12,company,company,revenue_cash,100,,net\n2026-12,company,company,avg_check,10,,gross\n"
+    assert problems(warehouse, tmp_path, plans=plans) == [
+        "plans.csv:2: the plan is without VAT, facts are counted with VAT (vat_mode in voronka.toml): convert the plan"
+    ]
+
+
+def test_prorate_is_set_before_the_period_begins(tmp_path: Path) -> None:
+    """Set later it would lower a plan that already stands; a plan nobody knew before is taken as it comes."""
+    warehouse, clock = empty_warehouse(), fresh_clock()
+    people = "person_id,name,team,role,grade,valid_from,valid_to\nivan,Иван,Продажи,,,2026-11-16,\n"
+    (tmp_path / "people.csv").write_text(people, encoding="utf-8")
+    month, later = f"{clock.now():%Y-%m}", f"{clock.now().year + 1}-01"
+    line = "{},manager,ivan,{},100,{},\n"
+    before = PLANS + line.format(month, "revenue_cash", "") + line.format(later, "revenue_cash", "")
+    (tmp_path / "plans.csv").write_text(before, encoding="utf-8")
+    load_inputs(warehouse, company(tmp_path), clock)
+    after = before.replace(",100,,", ",100,true,") + line.format(month, "calls_successful", "true")
+    assert problems(warehouse, tmp_path, plans=after) == [
+        f"plans.csv:2: {month} has begun and the plan stands whole: prorate is set before a period begins"
+    ]
+    assert [problem.render("en") for problem in check_inputs(warehouse, company(tmp_path), clock=clock).problems] == [
+        f"plans.csv:2: {month} has begun and the plan stands whole: prorate is set before a period begins"
+    ]
+    (tmp_path / "plans.csv").write_text(after.replace("100,true", "100,", 1), encoding="utf-8")
+    load_inputs(warehouse, company(tmp_path), clock)
+    kept = rows(warehouse, "SELECT period, metric, prorate FROM core.plans ORDER BY ALL")
+    assert kept == [(month, "calls_successful", "true"), (month, "revenue_cash", None), (later, "revenue_cash", "true")]
 
 
 # ── what is read ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,7 +136,7 @@ def test_every_file_of_the_contract_reaches_its_relation(tmp_path: Path) -> None
         "stages": [("amo", "7", "10", "New", 10, "base", ever, True)],
         "milestones": [("amo", "7", "10", 2.0)],
         "probabilities": [("amo", "7", "10", 0.25)],
-        "plans": [("2026-11", "manager", "ivan", "revenue_cash", 1_000_000.5, None)],
+        "plans": [("2026-11", "manager", "ivan", "revenue_cash", 1_000_000.5, None, None)],
         "hours": [("North", 1, "09:00", "24:00", "Asia/Almaty")],
         "lines": [("mango", "74951234567", "North")],
         "absences": [("ivan", date(2026, 11, 2), date(2026, 11, 6))],

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import duckdb
 import pytest
 
 from base.errors import InvariantError
+from metrics.availability import find_availability
+from metrics.evidence import VIEW
+from metrics.facts import PARTS, stage_facts
 from metrics.invariants import check_period
 from metrics.periods import parse_period
 from tests.metrics.fixture_calc import reference_calc
+from tests.metrics.fixture_core import COMPANY
 from tests.metrics.test_compute import compute, only
 
 KEYS = "leads_new lead_contact_rate"
 A_LEADS = "metric = 'leads_new' AND entity_id = 'A'"
 
 
+@pytest.mark.parametrize("evidence", [VIEW, PARTS])
 @pytest.mark.parametrize(
     ("damage", "rule"),
     [
@@ -27,14 +33,20 @@ A_LEADS = "metric = 'leads_new' AND entity_id = 'A'"
         ("DELETE FROM facts.kpi WHERE metric = 'leads_new' AND entity_type <> 'company'", "differs from its evidence"),
     ],
 )
-def test_each_kind_of_damage_is_found_and_named(damage: str, rule: str) -> None:
-    """A check that compared too little would let one of these pass."""
+def test_each_kind_of_damage_is_found_and_named(damage: str, rule: str, evidence: str) -> None:
+    """A check that compared too little would let one of these pass: the view's, or that of the parts."""
     connection = reference_calc()
     compute(connection, KEYS)
-    (period,) = parse_period("2026-11")
-    check_period(connection, only(KEYS), period)
+    check(connection, evidence)
     connection.execute(damage)
     with pytest.raises(InvariantError) as caught:
-        check_period(connection, only(KEYS), period)
+        check(connection, evidence)
     assert rule in caught.value.render("en")
     assert "2026-11" in caught.value.render("ru")
+
+
+def check(connection: duckdb.DuckDBPyConnection, evidence: str) -> None:
+    """The stored facts against the evidence as it is at this moment."""
+    (period,), catalogue = parse_period("2026-11"), only(KEYS)
+    stage_facts(connection, COMPANY, catalogue, find_availability(connection, COMPANY, catalogue, period), "")
+    check_period(connection, catalogue, period, evidence)

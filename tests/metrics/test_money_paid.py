@@ -11,7 +11,7 @@ import pytest
 
 from metrics.resolve import resolve
 from metrics.settings import Rules
-from tests.metrics.fixture_core import COMPANY, fresh_clock, reference
+from tests.metrics.fixture_core import COMPANY, PIPELINE, fresh_clock, reference
 from tests.metrics.money_world import MoneyWorld, day
 
 # ── the reference fixture (metrics.md, section 3) ───────────────────────────────────────────────────────────────
@@ -46,6 +46,7 @@ def test_the_reference_fixture() -> None:
 def world() -> MoneyWorld:
     world = MoneyWorld()
     _add_credit(world)
+    _add_moved(world)
     _add_refunds(world)
     _add_dues(world)
     _add_exclusions(world)
@@ -63,6 +64,18 @@ def _add_credit(world: MoneyWorld) -> None:
     _pay(world, "that-day", "12", 60, "11")
     world.deal("late-crm", 100, invoice_number="12", owners=[("15 10:00", "A")], created="15 10:00")
     _pay(world, "prepaid", "12", 100, "12")
+
+
+def _add_moved(world: MoneyWorld) -> None:
+    world.deal("moved", 100, invoice_number="13")
+    _pay(world, "in-old-1", "11", 40, "13")
+    _pay(world, "in-old-2", "12", 60, "13")
+    world.move("moved", "second", "13 10:00")
+    _pay(world, "in-new-1", "16", 30, "13")
+    _pay(world, "moved-back", "20", -130, "13")
+    world.deal("moved-prepaid", 100, invoice_number="14", created="15 10:00")
+    _pay(world, "before-creation", "12", 100, "14")
+    world.move("moved-prepaid", "second", "16 10:00")
 
 
 def _add_refunds(world: MoneyWorld) -> None:
@@ -147,6 +160,23 @@ def test_a_payments_day_counts_as_its_end_for_the_owner(world: MoneyWorld) -> No
 
 def test_money_paid_before_anybody_was_responsible_is_unassigned(world: MoneyWorld) -> None:
     assert _credits(world, "prepaid") == [("prepaid", "late-crm", Decimal(100), None, None)]
+
+
+def test_money_stays_with_the_pipeline_the_deal_stood_in_when_it_came(world: MoneyWorld) -> None:
+    """Moving a deal would take last month's money from one pipeline to another; a refund follows what it returns."""
+    pipelines = dict(
+        world.rows("SELECT payment_id, pipeline_id FROM calc.payments WHERE starts_with(deal_id, 'moved')")
+    )
+    assert pipelines == {
+        "in-old-1": PIPELINE,
+        "in-old-2": PIPELINE,
+        "in-new-1": "second",
+        "moved-back": "second",
+        # Paid before the deal was made: the pipeline it came into.
+        "before-creation": PIPELINE,
+    }
+    turns = world.rows("SELECT sign, pipeline_id FROM calc.paid_deals WHERE deal_id = 'moved' ORDER BY ordinal")
+    assert turns == [(1, PIPELINE), (-1, PIPELINE)]
 
 
 def test_a_full_refund_takes_the_deal_back_from_who_got_it_and_paying_again_gives_it_anew(world: MoneyWorld) -> None:

@@ -40,7 +40,7 @@ EXPECTED: dict[tuple[str, str], dict[str, str]] = {
     ("contacts_reached_unique", ""): {"X3": "hidden_number"},
     ("missed_callback_rate", ""): {"X5": "repeat_missed"},
     ("win_rate", ""): {"L2": "later_outcome"},
-    ("time_in_stage", ""): {"D3": "later_exit"},
+    ("time_in_stage", ""): {"D3": "later_exit", "D9": "gone"},
     ("won_payment_confirmation_rate", ""): {"L3": "won_again"},
     ("new_customers", ""): {"D8": "paid_before"},
     ("customers_returned", ""): {"P1": "first_payment", "P3": "not_dormant"},
@@ -149,7 +149,7 @@ def test_explain_tells_why_a_record_is_left_out(computed: duckdb.DuckDBPyConnect
     assert {record: rules.get(record) for record in expected} == {record: {rule} for record, rule in expected.items()}
     # What is left out is not counted besides (but a deal may have other endings and visits that do count).
     counted = {record.record_id for record in found.counted}
-    repeated = {"later_outcome", "later_exit", "won_again"}
+    repeated = {"later_outcome", "later_exit", "gone", "won_again"}
     assert not counted & {record for record, rule in expected.items() if rule not in repeated}
 
 

@@ -6,6 +6,21 @@ from collections import defaultdict
 from collections.abc import Callable
 from statistics import median
 
+from tests.truth.accounting import (
+    client_coverage_rate,
+    customer_retention_rate,
+    customers_returned,
+    forecast_weighted,
+    gross_margin,
+    margin_rate,
+    milestones_passed,
+    new_customer_revenue,
+    overdue_share,
+    pipeline_velocity,
+    pipeline_weighted,
+    revenue_accrual,
+    velocity_of,
+)
 from tests.truth.activity import (
     call_connect_rate,
     calls_attempted,
@@ -42,6 +57,7 @@ from tests.truth.results import (
     repeat_deal_share,
     revenue_cash,
     sales_cycle_days,
+    stage_age,
     stage_conversion_cohort,
     stage_conversion_period,
     stage_skip_rate,
@@ -52,14 +68,15 @@ from tests.truth.results import (
 
 SUMS: tuple[Metric, ...] = (
     *(leads_new, leads_processed, calls_attempted, calls_successful, meetings_held, offers_sent),
-    *(deals_paid, revenue_cash, new_customers, pipeline_open, pipeline_amount),
+    *(deals_paid, revenue_cash, new_customers, pipeline_open, pipeline_amount, revenue_accrual, gross_margin),
+    *(new_customer_revenue, customers_returned, milestones_passed, pipeline_weighted, forecast_weighted),
 )
 RATIOS: tuple[Metric, ...] = (
     *(lead_contact_rate, lead_no_contact_rate, lead_sla_rate, call_connect_rate, missed_call_rate),
     *(missed_callback_rate, call_to_meeting_rate, meeting_to_offer_rate, offer_to_payment_rate),
     *(stage_conversion_cohort, stage_conversion_period, qualified_to_paid_rate, win_rate, stage_skip_rate),
     *(backward_move_rate, avg_check, refund_rate, repeat_deal_share, won_payment_confirmation_rate),
-    crm_call_confirmation_rate,
+    *(crm_call_confirmation_rate, margin_rate, customer_retention_rate, client_coverage_rate, overdue_share),
 )
 Count = tuple[float, float]  # numerator and denominator; a median's value, and nothing
 
@@ -85,8 +102,11 @@ METRICS: dict[str, tuple[Metric, Callable[[list[Part]], Count]]] = {
     "speed_to_lead": (speed_to_lead, _median),
     "speed_to_lead/target=contact": (speed_to_contact, _median),
     "time_in_stage": (time_in_stage, _median),
+    "stage_age": (stage_age, _median),
     "sales_cycle_days": (sales_cycle_days, _median),
+    "pipeline_velocity": (pipeline_velocity, velocity_of),
 }
+LESS_IS_BETTER = ("speed_to_lead",)
 
 
 def answer(q: Question, name: str) -> dict[tuple[str, str], Count]:
@@ -99,3 +119,33 @@ def answer(q: Question, name: str) -> dict[tuple[str, str], Count]:
         if part.team is None:
             groups["manager", part.person or NOBODY].append(part)
     return {entity: fold(parts) for entity, parts in groups.items()}
+
+
+def answer_plan(q: Question, name: str) -> dict[tuple[str, str], Count]:
+    """Attainment of every plan of a metric (41)."""
+    found: dict[tuple[str, str], Count] = {}
+    told = answer(q, name)
+    for (metric, *entity), plan in q.truth.papers.plans.items():
+        fact = told.get((entity[0], entity[1])) if metric == name else None
+        value = _value(name, fact) if fact else 0.0
+        if value:
+            attained = float(plan) / value if name in LESS_IS_BETTER else value / float(plan)
+            found[entity[0], entity[1]] = (attained, 0.0)
+    return found
+
+
+def answer_forecast(q: Question, name: str) -> dict[tuple[str, str], Count]:
+    """The fact of a month that is over (42): of a sum with or without a plan, of a ratio beside its plan only."""
+    is_sum = METRICS[name][0] in SUMS
+    return {
+        entity: (_value(name, fact), 0.0)
+        for entity, fact in answer(q, name).items()
+        if is_sum or (name, *entity) in q.truth.papers.plans
+    }
+
+
+def _value(name: str, fact: Count) -> float:
+    num, den = fact
+    if METRICS[name][0] not in RATIOS:
+        return num
+    return num / den if den else 0.0

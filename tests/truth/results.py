@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from demo.calls import digits_of
+from demo.story import Deal
 from tests.truth.activity import calls_successful, entry_owner
 from tests.truth.counting import NONE, ONE, Metric, Part, Question, is_paid, share
 from tests.truth.world import Paid, Truth, working_seconds
@@ -110,22 +111,25 @@ def backward_move_rate(q: Question) -> Iterator[Part]:
 
 
 def time_in_stage(q: Question) -> Iterator[Part]:
-    """Working hours of each deal in each stage before won, the last of whose ended stays has ended in the period."""
+    """Working hours of each deal in each stage before won, out of which it last moved in the period."""
     truth = q.truth
     for deal in truth.leads:
-        entries = truth.entries(deal, q.ends_at)
-        exits = [at for at, _ in entries[1:]]
-        if deal.deleted_at and deal.deleted_at < q.ends_at:
-            exits.append(deal.deleted_at)
-        stays: dict[int, list[tuple[datetime, datetime | None]]] = defaultdict(list)
-        for place, (entered, stage) in enumerate(entries):
-            stays[stage].append((entered, exits[place] if place < len(exits) else None))
+        stays: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+        for (entered, stage), (left, _) in pairwise(truth.entries(deal, q.ends_at)):
+            stays[stage].append((entered, left))
         for stage, visits in stays.items():
-            left = max((end for _, end in visits if end), default=None)
-            if truth.kinds[stage] in ("won", "lost") or left is None or not q.holds(left):
-                continue
-            hours = sum(working_seconds(entered, end) for entered, end in visits if end) / 3600
-            yield Part(truth.owner(deal, left), Decimal(hours))
+            left = max(end for _, end in visits)
+            if truth.kinds[stage] not in ("won", "lost") and q.holds(left):
+                hours = sum(working_seconds(entered, end) for entered, end in visits) / 3600
+                yield Part(truth.owner(deal, left), Decimal(hours))
+
+
+def stage_age(q: Question) -> Iterator[Part]:
+    """How long each deal open at the end has stood where it stands."""
+    for deal in open_deals(q):
+        entered, _ = q.truth.entries(deal, q.ends_at)[-1]
+        hours = working_seconds(entered, q.ends_at) / 3600
+        yield Part(q.truth.owner(deal, q.ends_at - timedelta(seconds=1)), Decimal(hours))
 
 
 # ── money ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +140,7 @@ def deals_paid(q: Question) -> Iterator[Part]:
         yield Part(event.person)
 
 
-def _movements(q: Question) -> Iterator[tuple[str | None, Decimal]]:
+def movements(q: Question) -> Iterator[tuple[str | None, Decimal]]:
     """Customers' money: whose it is on its day, a refund's on the day of the money it returns, and the amount."""
     truth = q.truth
     deals = {deal.deal_id: deal for deal in truth.story.deals}
@@ -165,12 +169,12 @@ def original_day(truth: Truth, deal_id: int, purpose: str, earlier: list[date]) 
 
 
 def revenue_cash(q: Question) -> Iterator[Part]:
-    for person, amount in _movements(q):
+    for person, amount in movements(q):
         yield Part(person, amount)
 
 
 def refund_rate(q: Question) -> Iterator[Part]:
-    for person, amount in _movements(q):
+    for person, amount in movements(q):
         yield Part(person, max(-amount, NONE), max(amount, NONE))
 
 
@@ -194,9 +198,13 @@ def sales_cycle_days(q: Question) -> Iterator[Part]:
         yield Part(event.person, Decimal((event.on - start.astimezone(truth.zone).date()).days))
 
 
-def _earlier_paid(q: Question, event: Paid) -> bool:
-    """Whether the same taxpayer, or the same contact, had paid for a deal before."""
+def earlier_paid(q: Question, event: Paid) -> bool:
+    """Whether the same taxpayer had paid for a deal before, or anything before the CRM was there."""
     day = q.as_of.astimezone(q.truth.zone).date()
+    begins = min(deal.created_at for deal in q.truth.story.deals).astimezone(q.truth.zone).date()
+    for payment in q.truth.story.payments:
+        if payment.deal_id is None and payment.payer_tax_id == event.deal.tax_id and payment.paid_on < begins:
+            return True
     for other in q.truth.story.deals:
         if other is not event.deal and other.tax_id == event.deal.tax_id:
             before = q.truth.paid(other, day)
@@ -207,30 +215,34 @@ def _earlier_paid(q: Question, event: Paid) -> bool:
 
 def new_customers(q: Question) -> Iterator[Part]:
     for event in q.paid():
-        if not _earlier_paid(q, event):
+        if not earlier_paid(q, event):
             yield Part(event.person)
 
 
 def repeat_deal_share(q: Question) -> Iterator[Part]:
     for event in q.paid():
-        yield share(event.person, _earlier_paid(q, event))
+        yield share(event.person, earlier_paid(q, event))
 
 
 # ── state and discipline ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def pipeline_open(q: Question) -> Iterator[Part]:
+def open_deals(q: Question) -> Iterator[Deal]:
     moment = q.ends_at - timedelta(seconds=1)
     for deal in q.truth.leads:
         if deal.created_at <= moment and q.truth.is_open(deal, moment):
-            yield Part(q.truth.owner(deal, moment))
+            yield deal
+
+
+def pipeline_open(q: Question) -> Iterator[Part]:
+    for deal in open_deals(q):
+        yield Part(q.truth.owner(deal, q.ends_at - timedelta(seconds=1)))
 
 
 def pipeline_amount(q: Question) -> Iterator[Part]:
     moment = q.ends_at - timedelta(seconds=1)
-    for deal in q.truth.leads:
-        if deal.created_at <= moment and q.truth.is_open(deal, moment):
-            yield Part(q.truth.owner(deal, moment), q.truth.amount(deal, moment))
+    for deal in open_deals(q):
+        yield Part(q.truth.owner(deal, moment), q.truth.amount(deal, moment))
 
 
 def won_payment_confirmation_rate(q: Question) -> Iterator[Part]:

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from demo.calls import digits_of
 from demo.company import build_company
 from demo.story import Call, Deal, Story
+from tests.truth.papers import Papers
 
 OPENS, CLOSES = 9, 18
 
@@ -99,6 +100,7 @@ class Truth:
     story: Story
     # (payment order's number, day, amount) -> deals it was booked on, from the published file.
     bookings: dict[tuple[str, date, Decimal], list[tuple[int, Decimal]]] = field(default_factory=dict)
+    papers: Papers = field(default_factory=lambda: Papers([], {}, [], {}))
 
     @cached_property
     def zone(self) -> ZoneInfo:

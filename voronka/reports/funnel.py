@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -34,6 +34,48 @@ FORMS: dict[str, tuple[Text, Text]] = {
         ),
     ),
 }
+
+# What counts as having got to a stage (metrics.md 4.4, 19); the base is always the deals that passed the earlier stage.
+PASSED = "passed"
+CONVENTIONS: dict[str, tuple[Text, Text]] = {
+    PASSED: (
+        say("прошли", "passed"),
+        say(
+            "Прошла этап — вошла в него или в любой следующий: пропуск этапа конверсию не снижает.",
+            "Passed: entered the stage or any later one, so a skipped stage lowers no conversion.",
+        ),
+    ),
+    "touched": (
+        say("побывали на этапе", "touched"),
+        say(
+            "Побывала — сама стояла на этапе. Разница с обычной воронкой — сделки, которые этап перескочили.",
+            "Touched: the deal itself stood in the stage. What it lacks to the usual funnel skipped the stage.",
+        ),
+    ),
+    "strict": (
+        say("строго по порядку", "strictly in order"),
+        say(
+            "Строго — стояла на каждом этапе пути, один за другим, без пропусков; оплата — когда бы ни пришла.",
+            "Strict: it stood in every stage on the way, one after the other, none skipped; a payment comes any time.",
+        ),
+    ),
+}
+
+
+def by_convention(rows: Sequence[FunnelRow], convention: str) -> list[FunnelRow]:
+    """The rows counted by another convention: `num` and `value` are those of `touched` or `strict` deals.
+
+    Only a cohort has other conventions than `passed`; rows of the period form fall away, as do those that were
+    computed before the file had them.
+    """
+    if convention == PASSED:
+        return list(rows)
+    counted = [(row, row.touched if convention == "touched" else row.strict) for row in rows]
+    return [
+        replace(row, num=num, value=float(num) / float(row.den) if row.den > 0 else None)
+        for row, num in counted
+        if num is not None
+    ]
 
 
 @dataclass(frozen=True)
@@ -70,10 +112,18 @@ def _position(position: int | None) -> float:
 
 
 def show_funnel(
-    page: Page, period: Period, form: str, rows: Sequence[FunnelRow], names: Mapping[tuple[str, str], str]
+    page: Page,
+    period: Period,
+    form: str,
+    rows: Sequence[FunnelRow],
+    names: Mapping[tuple[str, str], str],
+    convention: str = PASSED,
 ) -> None:
-    """A form of the funnel, a table for each pipeline; `names` are the pipelines' by source and id."""
+    """A form of the funnel, a table for each pipeline; `names` are the pipelines' by source and id, `rows` those of
+    `by_convention`."""
     label, meaning = FORMS[form]
+    if convention != PASSED:
+        label = say("{form}, {convention}", "{form}, {convention}", form=label, convention=CONVENTIONS[convention][0])
     title = say(
         "Воронка за {period} — {form}",
         "Funnel of {period}: {form}",
@@ -82,6 +132,8 @@ def show_funnel(
     )
     page.heading(title)
     page.say(meaning)
+    if convention != PASSED:
+        page.say(CONVENTIONS[convention][1])
     if not rows:
         page.say(say("Данных нет.", "There is no data."))
         return
@@ -143,10 +195,11 @@ def _maturity(page: Page, step: Step) -> Cell | str:
     return Cell(page.render(text), "yellow")
 
 
-def funnel_document(period: Period, rows: Sequence[FunnelRow]) -> dict[str, Any]:
-    """The rows of `facts.funnel` of the period."""
+def funnel_document(period: Period, rows: Sequence[FunnelRow], convention: str = PASSED) -> dict[str, Any]:
+    """The rows of `facts.funnel` of the period; `convention` says what `num` and `value` count."""
     return {
         "period": period.name,
+        "convention": convention,
         "rows": [
             {
                 **{name: getattr(row, name) for name in row.__dataclass_fields__},
