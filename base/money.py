@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 CENT = Decimal("0.01")
 # DECIMAL(18,2): sixteen digits before the point.
 LARGEST = Decimal("9999999999999999.99")
+_LONGEST = len(str(LARGEST))
 
 
 def to_money(value: Decimal | int | str) -> Decimal:
@@ -34,8 +35,8 @@ def parse_money(text: str) -> Decimal:
         ValueError: the text is no amount.
     """
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        # As programs write it nearly always.
-        return to_money(text)
+        # As programs write it nearly always, two digits behind the point.
+        return Decimal(text) if text[-3:-2] == "." and len(text) < _LONGEST else to_money(text)
     cleaned = text.strip()
     for space in (" ", "\u00a0", "\u202f", "'", "\u2019"):
         cleaned = cleaned.replace(space, "")

@@ -7,7 +7,7 @@ Cyrillic numbers. Nothing here decides which deal a payment belongs to: it only 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -34,6 +34,11 @@ class VatPart:
     amount: Decimal | None
 
 
+# Rate and amount.
+_Vat = tuple[Decimal | None, Decimal | None]
+_NOTHING = Decimal("0.00")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Purpose:
     """What was found; None and empty mean that the text doesn't say."""
@@ -52,7 +57,7 @@ class Purpose:
     @property
     def vat_amount(self) -> Decimal | None:
         """VAT in total; 0 when the text says there is none, None when it doesn't give every amount."""
-        return _total(self.vat)
+        return None if self.vat is None else _total((part.rate, part.amount) for part in self.vat)
 
 
 def parse_purpose(text: str) -> Purpose:
@@ -78,7 +83,10 @@ def parse_purpose(text: str) -> Purpose:
 
 def read_vat_amount(cleaned: str) -> Decimal | None:
     """The `vat_amount` of a purpose's `clean_purpose`, in a tenth of the time that all of it takes."""
-    return _total(_find_vat(cleaned))
+    parts = _vat_parts(cleaned)
+    if parts:
+        return _total(parts)
+    return _NOTHING if _NO_VAT.search(cleaned) else None
 
 
 # ── numbers compared ────────────────────────────────────────────────────────────────────────────────────────────
@@ -297,17 +305,21 @@ def _find_amount(pattern: re.Pattern[str], text: str) -> Decimal | None:
 
 
 def _find_vat(text: str) -> tuple[VatPart, ...] | None:
-    parts: list[VatPart] = []
+    parts = _vat_parts(text)
+    if parts:
+        return tuple(VatPart(rate, amount) for rate, amount in parts)
+    return () if _NO_VAT.search(text) else None
+
+
+def _vat_parts(text: str) -> dict[_Vat, None]:
+    """Rates and amounts in the order named, each pair once."""
+    parts: dict[_Vat, None] = {}
     for match in _vat_matches(text):
         rate, with_rate, bare, rate_after = match.group("rate", "amount", "bare", "rate_after")
         rate, amount = rate or rate_after, with_rate or bare
         is_whole = amount is not None and not _may_be_cut(match.end("amount" if with_rate else "bare"), text)
-        part = VatPart(Decimal(rate) if rate else None, parse_money(amount) if is_whole else None)
-        if part not in parts:
-            parts.append(part)
-    if parts:
-        return tuple(parts)
-    return () if _NO_VAT.search(text) else None
+        parts[Decimal(rate) if rate else None, parse_money(amount) if is_whole else None] = None
+    return parts
 
 
 def _vat_matches(text: str) -> Iterator[re.Match[str]]:
@@ -324,8 +336,11 @@ def _vat_matches(text: str) -> Iterator[re.Match[str]]:
         place = folded.find("ндс", match.end() if match else place + 1)
 
 
-def _total(vat: tuple[VatPart, ...] | None) -> Decimal | None:
-    if vat is None:
-        return None
-    amounts = [Decimal("0.00") if part.rate == 0 else part.amount for part in vat]
-    return None if None in amounts else sum((amount for amount in amounts if amount), Decimal("0.00"))
+def _total(parts: Iterable[_Vat]) -> Decimal | None:
+    total = _NOTHING
+    for rate, amount in parts:
+        if rate != 0:
+            if amount is None:
+                return None
+            total += amount
+    return total

@@ -11,7 +11,9 @@ def clean_tax_id(text: str | None) -> str | None:
 
     Ids are text: leading zeros matter (regions 01 to 09). Check digits are not verified, a bank has done that.
     """
-    digits = "".join((text or "").split())
+    digits = text or ""
+    if not digits.isdigit():
+        digits = "".join(digits.split())
     if not digits.isascii() or not digits.isdigit() or len(digits) not in LENGTHS or not digits.strip("0"):
         return None
     return digits

@@ -32,10 +32,18 @@ BENCHMARKS = {
         "benchmarks.telephony", "a year of calls of Mango and Zadarma within their limits", ("--legs", "100000")
     ),
     "sheet": Benchmark("benchmarks.sheet", "a spreadsheet of half a million payments", ("--rows", "50000")),
+    "resolve": Benchmark(
+        "benchmarks.resolve",
+        "whole companies of four sizes resolved from nothing",
+        ("--deals", "2000", "4000"),
+    ),
     "recompute": Benchmark(
         "benchmarks.recompute",
         "one month computed as its history grows, and eight of its numbers by hand-written SQL",
-        ("--deals", "300", "--months", "1", "6"),
+        ("--deals", "100", "--months", "1", "3"),
+    ),
+    "publish": Benchmark(
+        "benchmarks.publish", "half a gigabyte published, with and without personal data", ("--calls", "200000")
     ),
 }
 

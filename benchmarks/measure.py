@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,9 @@ class Cost:
     cpu_seconds: float
     # The largest process's peak resident set, in bytes.
     peak_rss: int
+    # The peak of the sum over the process and its descendants, looked at ten times a second; what they share counts
+    # for each of them. Where there is no /proc, the largest process's.
+    peak_tree_rss: int
 
 
 def reference_seconds() -> float:
@@ -44,8 +49,9 @@ def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], lo
         process = subprocess.Popen(
             command, cwd=cwd, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
         )
-        # Not process.wait(): only wait4 gives the usage of this one child.
-        _, status, usage = os.wait4(process.pid, 0)
+        with _watched(process.pid) as peaks:
+            # Not process.wait(): only wait4 gives the usage of this one child.
+            _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -53,4 +59,35 @@ def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], lo
         raise RunFailedError(f"{' '.join(command)}: status {process.returncode}\n{said}")
     # Linux counts kilobytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+    largest = usage.ru_maxrss * unit
+    return Cost(wall, usage.ru_utime + usage.ru_stime, largest, max(largest, *peaks))
+
+
+@contextmanager
+def _watched(process: int) -> Iterator[list[int]]:
+    """The peak of the tree's resident sets so far, in a list."""
+    peaks, is_over = [0], threading.Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.1):
+            peaks[0] = max(peaks[0], _tree_rss(process))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def _tree_rss(process: int) -> int:
+    """Resident bytes of a process and its descendants; 0 for those that are gone, or without /proc."""
+    folder = Path(f"/proc/{process}")
+    try:
+        pages = int((folder / "statm").read_text().split()[1])
+        told = [(task / "children").read_text() for task in (folder / "task").iterdir()]
+    except (OSError, IndexError):
+        return 0
+    children = [int(child) for child in " ".join(told).split()]
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(map(_tree_rss, children))

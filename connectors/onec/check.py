@@ -16,7 +16,8 @@ from connectors.onec.kinds import ZIP
 from connectors.onec.parts import Part
 from connectors.onec.reading import kind_of, opened_kind
 from connectors.onec.refusal import FileRefusal
-from connectors.onec.statement import detect_encoding, read_blocks
+from connectors.onec.statement import read_blocks
+from connectors.onec.statement_text import detect_encoding
 from connectors.stream import CheckLine
 
 SHOWN_NAMES = 5

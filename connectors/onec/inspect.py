@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -155,7 +156,7 @@ class Inspector:
         judged = reader.judge(file, stream)
         rows, waiting = Rows(), 0
         with closing(judged.records) as records:
-            for record in records:
+            for record in chain.from_iterable(part.singly() for part in records):
                 if transform is not None:
                     raw = RawRecord(record.record_id, record.payload, 1, 1, f"{file.name}:{record.place}")
                     _map(transform, raw, self.context, rows, found, record.place)

@@ -92,6 +92,14 @@ class Ledger:
         else:
             days[movement.booked_on] = (came, left + movement.amount)
 
+    def add_all(self, other: Ledger) -> None:
+        """What another ledger holds, too."""
+        for account, days in other._sums.items():
+            ours = self._sums[account]
+            for day, (came, left) in days.items():
+                our_came, our_left = ours.get(day, (ZERO, ZERO))
+                ours[day] = (our_came + came, our_left + left)
+
     def copy(self) -> Ledger:
         """A ledger of its own with the same sums."""
         twin = Ledger()

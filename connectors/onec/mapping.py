@@ -11,18 +11,9 @@ from base.purposes import clean_purpose, read_vat_amount
 from base.tax_ids import clean_tax_id
 from base.text import say
 from connectors.onec.money_kinds import BANK_TRANSIT, Facts, Kind, currency_of, kind_of
-from connectors.onec.movements import (
-    CREDITED,
-    DEBITED,
-    PAYEE,
-    PAYER,
-    DocumentError,
-    Movement,
-    clean_account,
-    read_movement,
-)
+from connectors.onec.movements import DocumentError, Movement, clean_account, read_movement
+from connectors.onec.particulars import PAYEE, PAYER, Particulars
 from connectors.onec.settings import OnecSettings
-from connectors.onec.statement import Block
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
 
 PAYMENTS = target(
@@ -32,25 +23,46 @@ PAYMENTS = target(
 )
 CHANNEL = "statement"
 
-# The keys of a document that a payment is made of; the others stay in the payload and aren't even decoded.
-_KEYS = (
-    *(f"{side}{suffix}" for side in (PAYER, PAYEE) for suffix in ("", "1", "ИНН", "Счет", "РасчСчет")),
-    *("СекцияДокумент", "Номер", "Дата", "Сумма", DEBITED, CREDITED, "СтатусСоставителя", "ПоказательКБК"),
-    *("НазначениеПлатежа", *(f"НазначениеПлатежа{line}" for line in range(1, 7))),
-)
-_FIELDS = [f"key_{place}" for place in range(len(_KEYS))]
-# A struct and no TypedDict: msgspec 0.22 finds none of the Cyrillic keys of a TypedDict.
-_DOCUMENT = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "Document", [(name, str, "") for name in _FIELDS], rename=dict(zip(_FIELDS, _KEYS, strict=True)), frozen=True
-    )
-)
+_KEYS = {
+    "payer": PAYER,
+    "payer_name": f"{PAYER}1",
+    "payee": PAYEE,
+    "payee_name": f"{PAYEE}1",
+    "payer_status": "СтатусСоставителя",
+    "budget_code": "ПоказательКБК",
+    "purpose": "НазначениеПлатежа",
+    **{f"purpose_{line}": f"НазначениеПлатежа{line}" for line in range(1, 7)},
+}
+
+
+class Document(Particulars, frozen=True, rename=_KEYS):
+    """What a payment is made of, as written; the other keys stay in the payload and aren't even decoded."""
+
+    payer: str = ""
+    payer_name: str = ""
+    payee: str = ""
+    payee_name: str = ""
+    payer_status: str = ""
+    budget_code: str = ""
+    purpose: str = ""
+    purpose_1: str = ""
+    purpose_2: str = ""
+    purpose_3: str = ""
+    purpose_4: str = ""
+    purpose_5: str = ""
+    purpose_6: str = ""
+
+    @property
+    def whole_purpose(self) -> str:
+        """The purpose, else its lines joined; never both, which would double every number in it."""
+        lines = (self.purpose_1, self.purpose_2, self.purpose_3, self.purpose_4, self.purpose_5, self.purpose_6)
+        return self.purpose or " ".join(line for line in lines if line)
 
 
 class Stored(msgspec.Struct):
     """A payload: the document's keys, and from which own account it is seen."""
 
-    document: msgspec.Raw
+    document: Document
     own_account: str
     direction: Literal["in", "out"]
     is_between_own: bool
@@ -59,10 +71,12 @@ class Stored(msgspec.Struct):
 _DECODER = msgspec.json.Decoder(Stored)
 
 
-def _document_of(stored: Stored) -> Block:
-    values = msgspec.structs.astuple(_DOCUMENT.decode(stored.document))
-    filled = {key: value for key, value in zip(_KEYS, values, strict=True) if value}
-    return Block("document", 0, 0, filled.get("СекцияДокумент", ""), filled)
+class Party(msgspec.Struct, frozen=True):
+    """The other side of a movement, whoever paid."""
+
+    name: str
+    account: str
+    tax_id: str | None
 
 
 def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -72,20 +86,19 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
     where a bank stands between: it would be the bank's.
     """
     stored = _DECODER.decode(record.payload)
-    document = _document_of(stored)
+    document = stored.document
     try:
         movement = read_movement(document, stored.own_account, stored.direction, is_between_own=stored.is_between_own)
     except DocumentError as error:
         raise BadRecord(
             error.code, error.message, path=f"$.document.{error.key}", expected=error.expected, got=error.got
         ) from None
-    side = PAYER if stored.direction == "in" else PAYEE
-    purpose = purpose_of(document)
-    cleaned = clean_purpose(purpose)
     sign = 1 if stored.direction == "in" else -1
+    other = _other_party(document, stored.direction)
+    purpose = document.whole_purpose
+    cleaned = clean_purpose(purpose)
     vat = read_vat_amount(cleaned)
     currency = _currency(stored.own_account, context)
-    is_transit = movement.other.startswith(BANK_TRANSIT)
     amount = sign * movement.amount
     rows.add(
         PAYMENTS,
@@ -97,10 +110,10 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
             amount if currency == context.currency else None,
             # A text can't hold more VAT than money: such a figure was misread or torn.
             sign * vat if vat is not None and vat < movement.amount else None,
-            _kind(document, movement, cleaned, context),
-            name_of(document, side) or None,
-            None if is_transit else clean_tax_id(document.get(f"{side}ИНН")),
-            document.get(f"{side}РасчСчет", f"{side}Счет") or None,
+            _kind(document, movement, other, cleaned, context),
+            other.name or None,
+            None if movement.other.startswith(BANK_TRANSIT) else other.tax_id,
+            other.account or None,
             stored.own_account or None,
             purpose or None,
             movement.number or None,
@@ -113,23 +126,28 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
 
 # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_PURPOSE_LINES = tuple(f"НазначениеПлатежа{line}" for line in range(1, 7))
 # `ИНН 7700000000\770101001 ООО "А"`, `7700000000, ООО "А"`; behind the name the real account of an indirect payment,
 # or an individual's address.
 _BEFORE_NAME = re.compile(r"^(?:ИНН\s*)?\d{10,12}(?:[\\/]\d{9})?[,\s]*", re.IGNORECASE)
 _BEHIND_NAME = re.compile(r"\s+р/с\s+\d{20}.*$|//.*$", re.IGNORECASE)
-_NAME_KEYS = {side: (f"{side}1", side) for side in (PAYER, PAYEE)}
 
 
-def purpose_of(document: Block) -> str:
-    """The whole purpose, else its lines joined; never both, which would double every number in it."""
-    whole = document.get("НазначениеПлатежа")
-    return whole or " ".join(part for key in _PURPOSE_LINES if (part := document.get(key)))
+def _other_party(document: Document, direction: Literal["in", "out"]) -> Party:
+    if direction == "in":
+        return Party(
+            bare_name(document.payer_name or document.payer),
+            document.payer_real_account or document.payer_account,
+            clean_tax_id(document.payer_tax_id),
+        )
+    return Party(
+        bare_name(document.payee_name or document.payee),
+        document.payee_real_account or document.payee_account,
+        clean_tax_id(document.payee_tax_id),
+    )
 
 
-def name_of(document: Block, side: str) -> str:
-    """The name of a side without tax id, account and address."""
-    name = document.get(*_NAME_KEYS[side])
+def bare_name(name: str) -> str:
+    """A party's name without tax id, account and address."""
     if name[:1].isdigit() or name[:3].upper() == "ИНН":
         name = _BEFORE_NAME.sub("", name)
     if "/" in name:
@@ -149,8 +167,8 @@ def _currency(account: str, context: MapContext) -> str:
         ) from None
 
 
-def _kind(document: Block, movement: Movement, purpose: str, context: MapContext) -> Kind:
-    if _is_own_transfer(document, movement, context):
+def _kind(document: Document, movement: Movement, other: Party, purpose: str, context: MapContext) -> Kind:
+    if _is_own_transfer(document, movement, other, context):
         return "own_transfer"
     return kind_of(
         Facts(
@@ -162,15 +180,14 @@ def _kind(document: Block, movement: Movement, purpose: str, context: MapContext
     )
 
 
-def _is_own_transfer(document: Block, movement: Movement, context: MapContext) -> bool:
+def _is_own_transfer(document: Document, movement: Movement, other: Party, context: MapContext) -> bool:
     """Both accounts are ours, or both sides are one taxpayer (or two of the configured ones), with no bank between."""
     if movement.is_between_own or movement.other in _own_accounts(context):
         return True
-    own_side, other_side = (PAYEE, PAYER) if movement.direction == "in" else (PAYER, PAYEE)
-    other = clean_tax_id(document.get(f"{other_side}ИНН"))
-    if other is None or movement.other.startswith(BANK_TRANSIT):
+    if other.tax_id is None or movement.other.startswith(BANK_TRANSIT):
         return False
-    return other in context.own_tax_ids or other == clean_tax_id(document.get(f"{own_side}ИНН"))
+    own = document.payee_tax_id if movement.direction == "in" else document.payer_tax_id
+    return other.tax_id in context.own_tax_ids or other.tax_id == clean_tax_id(own)
 
 
 def _own_accounts(context: MapContext) -> frozenset[str]:
@@ -182,7 +199,7 @@ def _own_accounts(context: MapContext) -> frozenset[str]:
     return known
 
 
-def _is_budget(document: Block) -> bool:
+def _is_budget(document: Document) -> bool:
     """A 20-digit budget code, or a filled status of the payer: taxes. `0` stands for empty."""
-    code = document.get("ПоказательКБК")
-    return (len(code) == 20 and code.strip("0") != "") or document.get("СтатусСоставителя").strip("0") != ""
+    code = document.budget_code
+    return (len(code) == 20 and code.strip("0") != "") or document.payer_status.strip("0") != ""

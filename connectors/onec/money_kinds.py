@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -126,16 +127,21 @@ RULES: tuple[Rule, ...] = (
     Rule("customer", "in"),
 )
 _OF_DIRECTION = {way: tuple(rule for rule in RULES if rule.direction == way) for way in ("in", "out")}
+# Of nearly every purpose only the rules remain that don't look at it.
+_STEMS = {way: tuple({stem: None for rule in rules for stem in rule.stems}) for way, rules in _OF_DIRECTION.items()}
+_WITHOUT_STEMS = {way: tuple(rule for rule in rules if not rule.purpose) for way, rules in _OF_DIRECTION.items()}
 
 
 def kind_of(facts: Facts) -> Kind:
     """The kind of a movement that is no transfer between own accounts."""
-    for rule in _OF_DIRECTION[facts.direction]:
+    has_stem = any(map(facts.purpose.__contains__, _STEMS[facts.direction]))
+    for rule in (_OF_DIRECTION if has_stem else _WITHOUT_STEMS)[facts.direction]:
         if rule.fits(facts):
             return rule.kind
     raise AssertionError("the last rule of a direction fits everything")
 
 
+@lru_cache(maxsize=4096)
 def currency_of(account: str) -> str | None:
     """ISO 4217 code of a 20-digit account; None for an account of another form (an IBAN, a shortened one).
 

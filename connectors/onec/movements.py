@@ -18,14 +18,12 @@ import msgspec
 from base.money import parse_money
 from base.tax_ids import clean_tax_id
 from base.text import Text, say
-from connectors.onec.statement import Block
+from connectors.onec.particulars import CREDITED, DEBITED, ORDERED, PAYER, Particulars
 
 Direction = Literal["in", "out"]
-# Key prefix of the own side and of the other one, and the key of the own side's booked day.
-PAYER, PAYEE = "Плательщик", "Получатель"
+KEY_BYTES = 8
 _OUT: Direction = "out"
 _IN: Direction = "in"
-DEBITED, CREDITED = "ДатаСписано", "ДатаПоступило"
 
 
 class DocumentError(Exception):
@@ -83,28 +81,16 @@ def read_day(text: str) -> date | None:
     return datetime.strptime(day, "%d.%m.%Y").date() if day.count(".") == 2 else date.fromisoformat(day)  # noqa: DTZ007
 
 
-def _day(document: Block, keys: tuple[str, ...]) -> date | None:
-    for key in keys:
-        text = document.values.get(key)
-        if not text:
-            continue
-        try:
-            day = read_day(text)
-        except ValueError:
-            message = say("Непонятная дата: {key}={text}.", "Unreadable date: {key}={text}.", key=key, text=text)
-            raise DocumentError("bad_date", message, key=key, expected="dd.mm.yyyy", got=text) from None
-        if day is not None:
-            return day
-    return None
+def _day(key: str, text: str) -> date | None:
+    try:
+        return read_day(text)
+    except ValueError:
+        message = say("Непонятная дата: {key}={text}.", "Unreadable date: {key}={text}.", key=key, text=text)
+        raise DocumentError("bad_date", message, key=key, expected="dd.mm.yyyy", got=text) from None
 
 
-def read_amount(document: Block) -> Decimal:
-    """`Сумма`, which is never negative: the sign comes from the direction.
-
-    Raises:
-        DocumentError: no amount.
-    """
-    text = document.values.get("Сумма", "")
+def _amount(text: str) -> Decimal:
+    """`Сумма`, which is never negative: the sign comes from the direction."""
     try:
         amount = parse_money(text)
     except ValueError:
@@ -115,21 +101,15 @@ def read_amount(document: Block) -> Decimal:
     return amount
 
 
-def _accounts(document: Block, side: str) -> list[str]:
+def _accounts(first: str, second: str) -> list[str]:
     """Both accounts of a side: the one used for settlement, and the real one of an indirect settlement."""
-    first, second = _ACCOUNT_KEYS[side]
-    values = document.values
-    return [clean_account(text) for text in (values.get(first), values.get(second)) if text]
-
-
-_ACCOUNT_KEYS = {side: (f"{side}Счет", f"{side}РасчСчет") for side in (PAYER, PAYEE)}
-_DAY_KEYS = {"in": (CREDITED, DEBITED, "Дата"), "out": (DEBITED, CREDITED, "Дата")}
+    return [clean_account(text) for text in (first, second) if text]
 
 
 # ── movements ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_movements(document: Block, own: OwnAccounts) -> list[Movement]:
+def read_movements(written: Particulars, own: OwnAccounts) -> list[Movement]:
     """The movements of a document: one, or two (out, in) when both sides are own accounts of the same statement.
 
     Accounts beat dates: card and cash-in documents come with a filled `ДатаСписано` and no `ДатаПоступило`.
@@ -137,25 +117,33 @@ def read_movements(document: Block, own: OwnAccounts) -> list[Movement]:
     Raises:
         DocumentError: no readable amount or day, or nothing tells in which direction the money went.
     """
-    payers, payees = _accounts(document, PAYER), _accounts(document, PAYEE)
-    payer = next((account for account in payers if account in own.stated), None)
-    payee = next((account for account in payees if account in own.stated), None)
-    sides: list[tuple[str, Direction]] = []
-    if payer != payee:
-        sides = [(account, way) for account, way in ((payer, _OUT), (payee, _IN)) if account]
-    if not sides:
-        direction = _direction_by_dates(document)
-        sides = [(payer or _own_account(document, direction, own), direction)]
+    payers = _accounts(written.payer_account, written.payer_real_account)
+    payees = _accounts(written.payee_account, written.payee_real_account)
+    payer = _first_of(payers, own.stated)
+    payee = _first_of(payees, own.stated)
     movements = []
-    for account, way in sides:
-        others = payers if way == _IN else payees
-        is_between_own = not own.known.isdisjoint(others)
-        movements.append(_movement(document, account, way, others, is_between_own=is_between_own))
+    if payer != payee:
+        if payer:
+            movements.append(_movement(written, payer, _OUT, payees, own))
+        if payee:
+            movements.append(_movement(written, payee, _IN, payers, own))
+    if not movements:
+        direction = _direction_by_dates(written, payers, payees)
+        ours, others = (payees, payers) if direction == _IN else (payers, payees)
+        account = payer or _own_account(ours, own)
+        movements.append(_movement(written, account, direction, others, own))
     return movements
 
 
-def _direction_by_dates(document: Block) -> Direction:
-    debited, credited = _day(document, (DEBITED,)), _day(document, (CREDITED,))
+def _first_of(accounts: list[str], known: frozenset[str]) -> str | None:
+    for account in accounts:
+        if account in known:
+            return account
+    return None
+
+
+def _direction_by_dates(written: Particulars, payers: list[str], payees: list[str]) -> Direction:
+    debited, credited = _day(DEBITED, written.debited), _day(CREDITED, written.credited)
     if credited and not debited:
         return "in"
     if debited and not credited:
@@ -167,51 +155,59 @@ def _direction_by_dates(document: Block) -> Direction:
             "Neither account of the document is stated as own: it is unclear whether money came or went.",
         ),
         key=f"{PAYER}Счет",
-        got=", ".join(account for side in (PAYER, PAYEE) for account in _accounts(document, side)[:1]),
+        got=", ".join(account for accounts in (payers, payees) for account in accounts[:1]),
     )
 
 
-def _own_account(document: Block, direction: Direction, own: OwnAccounts) -> str:
+def _own_account(ours: list[str], own: OwnAccounts) -> str:
     if len(own.stated) == 1:
         return next(iter(own.stated))
-    accounts = _accounts(document, PAYEE if direction == "in" else PAYER)
-    return accounts[0] if accounts else ""
+    return ours[0] if ours else ""
 
 
-def read_movement(document: Block, own_account: str, direction: Direction, *, is_between_own: bool) -> Movement:
+def read_movement(written: Particulars, own_account: str, direction: Direction, *, is_between_own: bool) -> Movement:
     """The movement of a document whose own side is known.
 
     Raises:
         DocumentError: no readable amount or day.
     """
-    others = _accounts(document, PAYER if direction == "in" else PAYEE)
-    return _movement(document, own_account, direction, others, is_between_own=is_between_own)
+    if direction == "in":
+        others = _accounts(written.payer_account, written.payer_real_account)
+    else:
+        others = _accounts(written.payee_account, written.payee_real_account)
+    return _movement(written, own_account, direction, others, is_between_own)
 
 
 def _movement(
-    document: Block, own_account: str, direction: Direction, others: list[str], *, is_between_own: bool
+    written: Particulars, own_account: str, direction: Direction, others: list[str], own: OwnAccounts | bool
 ) -> Movement:
-    days = _DAY_KEYS[direction]
-    booked_on = _day(document, days)
-    if booked_on is None:
-        message = say("В документе нет даты.", "The document has no date.")
-        raise DocumentError("no_date", message, key=days[0], expected="dd.mm.yyyy")
+    """`own`: the own accounts, or whether the other side is known to be ours."""
     # The real account where the bank gives both.
-    other = others[-1] if others else _tax_id_of_other(document, direction)
+    other = others[-1] if others else _tax_id_of_other(written, direction)
     return Movement(
         own_account,
         direction,
-        booked_on,
-        read_amount(document),
-        document.values.get("Номер", ""),
-        _day(document, ("Дата",)),
+        _booked_on(written, direction),
+        _amount(written.amount),
+        written.number,
+        _day(ORDERED, written.ordered),
         other,
-        is_between_own,
+        own if isinstance(own, bool) else not own.known.isdisjoint(others),
     )
 
 
-def _tax_id_of_other(document: Block, direction: Direction) -> str:
-    return clean_tax_id(document.get(f"{PAYER if direction == 'in' else PAYEE}ИНН")) or ""
+def _booked_on(written: Particulars, direction: Direction) -> date:
+    """The own side's day, else the other side's, else the document's."""
+    sides = ((CREDITED, written.credited), (DEBITED, written.debited))
+    for key, text in (*(sides if direction == "in" else sides[::-1]), (ORDERED, written.ordered)):
+        if text and (day := _day(key, text)) is not None:
+            return day
+    message = say("В документе нет даты.", "The document has no date.")
+    raise DocumentError("no_date", message, key=CREDITED if direction == "in" else DEBITED, expected="dd.mm.yyyy")
+
+
+def _tax_id_of_other(written: Particulars, direction: Direction) -> str:
+    return clean_tax_id(written.payer_tax_id if direction == "in" else written.payee_tax_id) or ""
 
 
 # ── records ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -221,39 +217,45 @@ def natural_key(movement: Movement) -> bytes:
     """What makes two lines of two statements the same movement, as a digest."""
     ordered_on = movement.ordered_on
     parts = (
-        f"{movement.own_account}\x1f{movement.direction}\x1f{movement.booked_on}\x1f{movement.number.lstrip('0')}"
-        f"\x1f{ordered_on or ''}\x1f{movement.amount}\x1f{movement.other}"
+        f"{movement.own_account}\x1f{movement.direction}\x1f{iso_of(movement.booked_on)}"
+        f"\x1f{movement.number.lstrip('0')}\x1f{iso_of(ordered_on) if ordered_on else ''}"
+        f"\x1f{movement.amount}\x1f{movement.other}"
     )
-    return blake2b(parts.encode(), digest_size=8).digest()
+    return blake2b(parts.encode(), digest_size=KEY_BYTES).digest()
 
 
-def record_id(booked_on: str, number: str, key: bytes, ordinal: int) -> str:
-    """`2026-02-02_501_9f3c2a7b1d0e4c55`; the second of genuine twins ends in `.2`."""
-    short = number.lstrip("0")
+def record_id(movement: Movement, key: bytes) -> str:
+    """`2026-02-02_501_9f3c2a7b1d0e4c55` with the movement's natural key."""
+    short = movement.number.lstrip("0")
     if not short.isalnum():
         short = "".join(filter(str.isalnum, short))
-    twin = f".{ordinal}" if ordinal > 1 else ""
-    return f"{booked_on}_{short}_{key.hex()}{twin}"
+    return f"{iso_of(movement.booked_on)}_{short}_{key.hex()}"
 
 
-def document_json(document: Block) -> bytes:
-    """A document's own keys, sorted."""
-    return msgspec.json.encode({**document.values, "СекцияДокумент": document.title}, order="sorted")
+def twin_id(record_id: str, ordinal: int) -> str:
+    """The id of the n-th of genuine twins: the second one's ends in `.2`."""
+    return f"{record_id}.{ordinal}" if ordinal > 1 else record_id
 
 
-def payload(document: bytes, own_account: str, direction: str, *, is_between_own: bool) -> bytes:
-    """The record as it is kept: the document's own keys (`document_json`), and whose account it is seen from. No file,
-    no line, so that the copy in an overlapping statement is the same payload. Keys stand in alphabetical order."""
-    flag = b"true" if is_between_own else b"false"
-    account = msgspec.json.encode(own_account)
-    return b'{"direction":"%s","document":%s,"is_between_own":%s,"own_account":%s}' % (
-        direction.encode(),
-        document,
-        flag,
-        account,
-    )
+@lru_cache(maxsize=4096)
+def iso_of(day: date) -> str:
+    return day.isoformat()
 
 
-def unreadable_payload(document: Block) -> bytes:
-    """A document that gave no movement, as it is kept beside its reject."""
-    return b'{"document":%s}' % document_json(document)
+def payload_of(movement: Movement, document: bytes) -> bytes:
+    """The record as it is kept: the document's own keys (its `json`), and whose account it is seen from. No file, no
+    line, so that the copy in an overlapping statement is the same payload. Keys stand in alphabetical order."""
+    before, behind = _frame(movement.own_account, movement.direction, movement.is_between_own)
+    return before + document + behind
+
+
+@lru_cache(maxsize=256)
+def _frame(own_account: str, direction: str, is_between_own: bool) -> tuple[bytes, bytes]:
+    told = {"direction": direction, "document": None, "is_between_own": is_between_own, "own_account": own_account}
+    before, _, behind = msgspec.json.encode(told).partition(b"null")
+    return before, behind
+
+
+def unreadable_payload(document: bytes) -> bytes:
+    """A document that gave no movement (its `json`), as it is kept beside its reject."""
+    return b'{"document":%s}' % document

@@ -28,7 +28,9 @@ from connectors.stream import Json, Page, Position, Reject, Request
 # A page's records; small files share one, so that a folder of daily statements isn't a page a day.
 PAGE_RECORDS = 5_000
 # Pages wait for the writer by the dozen: large records make short pages.
-PAGE_BYTES = 4 << 20
+PAGE_BYTES = 2 << 20
+# Put into a page at a time: it gets as much longer than it should.
+PUT_RECORDS = 250
 
 
 class FileRecord(NamedTuple):
@@ -41,12 +43,39 @@ class FileRecord(NamedTuple):
     place: str  # line or cell; behind the file's name it is the record's origin
 
 
+class FileRecords(NamedTuple):
+    """The same in columns: a file's records go to pages by the hundred."""
+
+    ids: list[str]
+    payloads: list[bytes]
+    versions: list[int]
+    days: Sequence[date | None]
+    places: list[str]
+
+    def singly(self) -> Iterator[FileRecord]:
+        return map(FileRecord._make, zip(*self, strict=True))
+
+    def part(self, start: int, end: int) -> FileRecords:
+        return FileRecords(
+            self.ids[start:end],
+            self.payloads[start:end],
+            self.versions[start:end],
+            self.days[start:end],
+            self.places[start:end],
+        )
+
+    @classmethod
+    def of(cls, records: Iterable[FileRecord]) -> FileRecords:
+        columns = [*map(list, zip(*records, strict=True))]
+        return cls(*columns) if columns else cls([], [], [], [], [])
+
+
 @dataclass
 class Judged:
     """A file that may be loaded: judged whole before its first record goes on."""
 
     # Read once, while the file is open, and closed behind the last record taken.
-    records: Generator[FileRecord, None, None]
+    records: Generator[FileRecords, None, None]
     # What is wrong with parts of it; read after the records, so that a reader may add to it on the way.
     rejects: list[Reject] = field(default_factory=list)
     # The last complete day by own account (or whatever the reader calls complete); read after the records.
@@ -129,7 +158,7 @@ class FolderReading:
         self._memory = Memory.of(position, f"{reader.fingerprint()}|{start}")
         self._first_on = local_day(request.start, zone) if request.start else date.min
         self._last_on = local_day(request.end, zone) if request.window else date.max
-        self._cursors: dict[date, int] = {}
+        self._cursors: dict[date | None, int] = {}
         self._draft = _Draft()
         self._draft_bytes = 0
         self._sees_others = False
@@ -236,7 +265,7 @@ class FolderReading:
     # ── one file ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _read_file(self, file: FoundFile) -> Iterator[None]:
-        """Put a file's records into the draft, stopping after each so that a full page can go; remember the file."""
+        """Put a file's records into the draft, stopping so often that no page gets too full; remember the file."""
         memory = self._memory
         try:
             with file.open() as stream:
@@ -275,22 +304,40 @@ class FolderReading:
         return found
 
     def _put_records(self, file: FoundFile, judged: Judged) -> Iterator[None]:
-        cursors, name = self._cursors, file.name
-        with closing(judged.records) as records:
-            for record_id, payload, version, day, place in records:
-                if day is not None and not self._first_on <= day <= self._last_on:
-                    continue
-                cursor = cursors.get(day, -1) if day else 0
-                if day and cursor < 0:
-                    cursor = cursors[day] = max(to_micros(start_of_day(day, self._zone)), 0)
-                draft = self._draft
-                draft.ids.append(record_id)
-                draft.payloads.append(payload)
-                self._draft_bytes += len(payload)
-                draft.versions.append(version)
-                draft.cursors.append(cursor)
-                draft.origins.append(f"{name}:{place}")
-                yield
+        with closing(judged.records) as columns:
+            for records in columns:
+                wanted = self._wanted(records)
+                count, place = len(wanted.ids), 0
+                while place < count:
+                    room = min(max(self._page_records - len(self._draft.ids), 1), PUT_RECORDS)
+                    self._put(file, wanted.part(place, place + room))
+                    place += room
+                    yield
+
+    def _wanted(self, records: FileRecords) -> FileRecords:
+        """The records of the days that are asked for."""
+        if self._first_on == date.min and self._last_on == date.max:
+            return records
+        return FileRecords.of(
+            record for record in records.singly() if record.day is None or self._first_on <= record.day <= self._last_on
+        )
+
+    def _put(self, file: FoundFile, records: FileRecords) -> None:
+        draft, name = self._draft, file.name
+        draft.ids += records.ids
+        draft.payloads += records.payloads
+        draft.versions += records.versions
+        draft.cursors += map(self._cursor_of, records.days)
+        draft.origins += [f"{name}:{place}" for place in records.places]
+        self._draft_bytes += sum(map(len, records.payloads))
+
+    def _cursor_of(self, day: date | None) -> int:
+        """A day's beginning, by which the stream is read; 0 = none."""
+        cursor = self._cursors.get(day)
+        if cursor is None:
+            cursor = max(to_micros(start_of_day(day, self._zone)), 0) if day else 0
+            self._cursors[day] = cursor
+        return cursor
 
 
 @contextmanager

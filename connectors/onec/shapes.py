@@ -9,22 +9,75 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+
+import msgspec
+
+from connectors.onec.particulars import PARTICULARS, Particulars
 
 # Orders of keys that are kept; a file that has more is read line by line. Compiling a pattern costs milliseconds.
 SHAPES_KEPT = 24
 # Kept unread in front of the place, so that documents aren't cut by the end of a chunk; a longer one is read by lines.
 AHEAD = 1 << 16
 
-OPENING = "СекцияДокумент="
+TITLE = "СекцияДокумент"
+OPENING = f"{TITLE}="
 _CLOSING = "\nКонецДокумента\n"
 
 
-@dataclass(frozen=True)
 class Shape:
-    """An order of keys: a pattern with a group for each line's value, and the keys behind the first line."""
+    """An order of keys. Values are those of a document with it, trimmed, by `keys`: canonical, in alphabetical order,
+    the title among them."""
 
-    pattern: re.Pattern[str]
-    keys: tuple[str, ...]
+    def __init__(self, raw_keys: Sequence[str], keys: Mapping[str, str]) -> None:
+        """`raw_keys` as the lines have them, the title's first; `keys`: the canonical spelling of each."""
+        # Possessive: a value never gives back what would make a wrong document fit.
+        self._pattern = re.compile("\n".join(f"{re.escape(key)}=(.*+)" for key in raw_keys))
+        places: dict[str, list[int]] = {TITLE: [0]}
+        for place, key in enumerate(raw_keys[1:], 1):
+            places.setdefault(keys[key], []).append(place)
+        self.keys = tuple(sorted(places))
+        self._title = self.keys.index(TITLE)
+        self._places = [places[key] for key in self.keys]
+        self._repeats = len(raw_keys) > len(self.keys)
+        self._choose = itemgetter(*(found[-1] for found in self._places))
+        # Behind the values stands an empty one for keys that aren't there.
+        self._tell = itemgetter(
+            *(self.keys.index(key) if key in places else len(self.keys) for key in PARTICULARS.values())
+        )
+        # Of defaults nothing is written: an empty value is one, an empty title isn't.
+        fields = [
+            (f"key_{n}", str | None, None) if key == TITLE else (f"key_{n}", str, "") for n, key in enumerate(self.keys)
+        ]
+        names = {f"key_{place}": key for place, key in enumerate(self.keys)}
+        self._written: Callable[..., object] = msgspec.defstruct("Written", fields, rename=names, omit_defaults=True)
+        self._encode = msgspec.json.Encoder().encode
+
+    def read(self, document: str) -> tuple[str, ...] | None:
+        """The values of a document without its end mark; None when it has another order of keys."""
+        found = self._pattern.fullmatch(document)
+        if found is None:
+            return None
+        values = tuple(map(str.strip, found.groups()))
+        if self._repeats:
+            # Of a key given twice the last filled value stands.
+            return tuple(next((value for n in places[::-1] if (value := values[n])), "") for places in self._places)
+        chosen: tuple[str, ...] = self._choose(values)
+        return chosen
+
+    def title(self, values: Sequence[str]) -> str:
+        return values[self._title]
+
+    def filled(self, values: Sequence[str]) -> dict[str, str]:
+        """The filled values by key, without the title."""
+        return {key: value for key, value in zip(self.keys, values, strict=True) if value and key != TITLE}
+
+    def particulars(self, values: tuple[str, ...]) -> Particulars:
+        return Particulars(*self._tell((*values, "")))
+
+    def json(self, values: Sequence[str]) -> bytes:
+        """What `Block.json` makes of the same document, in half of its time."""
+        return self._encode(self._written(*values))
 
 
 @dataclass
@@ -34,35 +87,27 @@ class Shapes:
     most: int = SHAPES_KEPT
     _known: list[Shape] = field(default_factory=list)
 
-    def read(self, document: str) -> tuple[str, dict[str, str]] | None:
-        """Title and filled values of a document without its end mark; None when its order of keys isn't known."""
+    def read(self, document: str) -> tuple[Shape, tuple[str, ...]] | None:
+        """The shape and values of a document without its end mark; None when its order of keys isn't known."""
         for place, shape in enumerate(self._known):
-            if found := shape.pattern.fullmatch(document):
+            values = shape.read(document)
+            if values is not None:
                 if place:
                     self._known.insert(0, self._known.pop(place))
-                title, *values = found.groups()
-                # Of a key given twice the last filled value stands.
-                filled = {key: value for key, value in zip(shape.keys, map(str.strip, values), strict=True) if value}
-                return title.strip(), filled
+                return shape, values
         return None
 
     def learn(self, document: str, keys: Mapping[str, str]) -> None:
         """Keep the order of a document's keys if every line of it is a known key with a value.
 
-        `keys` gives the canonical spelling of each raw one. A line that continues a value, or has an unknown key, is
-        not for patterns.
+        `keys` gives the canonical spelling of each raw one. A line that continues a value, or has an unknown or
+        damaged key, is not for patterns.
         """
         if len(self._known) >= self.most:
             return
         lines = [line.partition("=") for line in document.split("\n")]
-        if all(equals and key in keys for key, equals, _ in lines[1:]):
-            self._known.insert(0, _shape_of([key for key, _, _ in lines], keys))
-
-
-def _shape_of(raw_keys: Sequence[str], keys: Mapping[str, str]) -> Shape:
-    # Possessive: a value never gives back what would make a wrong document fit.
-    pattern = "\n".join(f"{re.escape(key)}=(.*+)" for key in raw_keys)
-    return Shape(re.compile(pattern), tuple(keys[key] for key in raw_keys[1:]))
+        if len(lines) > 1 and all(equals and keys.get(key, "").isidentifier() for key, equals, _ in lines[1:]):
+            self._known.insert(0, Shape([key for key, _, _ in lines], keys))
 
 
 class Scroll:
@@ -71,8 +116,8 @@ class Scroll:
     `read` gives the text in pieces, `""` at the end.
     """
 
-    def __init__(self, read: Callable[[], str]) -> None:
-        self.line = 1
+    def __init__(self, read: Callable[[], str], *, line: int = 1) -> None:
+        self.line = line
         self._read = read
         self._held = ""
         self._place = 0

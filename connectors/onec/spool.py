@@ -5,90 +5,92 @@ So a statement of a gigabyte is decoded once, and not one of its records goes on
 
 from __future__ import annotations
 
+import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
 import msgspec
 
-from connectors.onec.movements import Movement, natural_key
+from connectors.onec.movements import KEY_BYTES
 
 # Kept in memory; a larger spool goes to disk. Its name is removed at once, so that a kill leaves nothing behind.
 MEMORY_BYTES = 8 << 20
-DOCUMENTS_A_BLOCK = 256
 LENGTH_BYTES = 8
 
 
-class Side(msgspec.Struct, array_like=True, frozen=True):
-    """A movement without what the document says itself."""
-
-    own_account: str
-    direction: str
-    is_between_own: bool
-    booked_on: str  # ISO
-    number: str
-    key: bytes  # movements.natural_key
-
-
-class Kept(msgspec.Struct, array_like=True, frozen=True):
-    """A document that gave movements: one, or two between own accounts."""
+class Kept(msgspec.Struct, array_like=True):
+    """Movements of consecutive documents of one statement in columns, one entry a movement."""
 
     part: int
-    line: int
-    document: bytes  # its keys as JSON
-    sides: list[Side]
+    first_line: int = 0  # what the lines count from
+    lines: list[int] = []
+    ids: list[str] = []  # without the ordinal of a twin
+    payloads: list[bytes] = []
+    days: list[int] = []  # booked on, as proleptic ordinals
+    own_accounts: list[str] = []
+    directions: list[str] = []
+    keys: list[bytes] = []  # movements.natural_key
+
+    def chosen(self, places: Sequence[int]) -> Kept:
+        """Some of the entries."""
+        return Kept(
+            self.part,
+            self.first_line,
+            [self.lines[place] for place in places],
+            [self.ids[place] for place in places],
+            [self.payloads[place] for place in places],
+            [self.days[place] for place in places],
+            [self.own_accounts[place] for place in places],
+            [self.directions[place] for place in places],
+            [self.keys[place] for place in places],
+        )
 
 
 class Spool:
-    """Documents in the file's order. Write all, then read all; `close` gives the space back."""
+    """Entries in the file's order. Write all, then read all; `close` gives the space back."""
 
     def __init__(self, folder: Path | None = None, *, memory_bytes: int = MEMORY_BYTES) -> None:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         self._file = SpooledTemporaryFile(max_size=memory_bytes, dir=str(folder) if folder else None)  # noqa: SIM115 - closed by `close`
-        self._block: list[Kept] = []
         # Keys as numbers: eight bytes each, where a set of a million keys would take a hundred megabytes.
         self._keys = array("Q")
-        self._encode = msgspec.msgpack.Encoder().encode
 
-    def add(self, part: int, line: int, document: bytes, movements: list[Movement]) -> None:
-        sides = []
-        for movement in movements:
-            key = natural_key(movement)
-            self._keys.append(int.from_bytes(key, "big"))
-            side = Side(
-                movement.own_account,
-                movement.direction,
-                movement.is_between_own,
-                str(movement.booked_on),
-                movement.number,
-                key,
-            )
-            sides.append(side)
-        self._block.append(Kept(part, line, document, sides))
-        if len(self._block) == DOCUMENTS_A_BLOCK:
-            self._flush()
+    def add(self, part: int, first_line: int, packed: bytes, keys: bytes) -> None:
+        """Entries as `pack` gives them, and where they stand in the file."""
+        self._keys.frombytes(keys)
+        for number in (len(packed), part, first_line):
+            self._file.write(number.to_bytes(LENGTH_BYTES, "big"))
+        self._file.write(packed)
 
     def repeated_keys(self) -> frozenset[bytes]:
         """Keys that more than one movement has."""
         ordered = sorted(self._keys)
-        return frozenset(key.to_bytes(8, "big") for key, following in pairwise(ordered) if key == following)
+        return frozenset(
+            key.to_bytes(KEY_BYTES, sys.byteorder) for key, following in pairwise(ordered) if key == following
+        )
 
     def read(self) -> Iterator[Kept]:
-        self._flush()
-        decode = msgspec.msgpack.Decoder(list[Kept]).decode
+        decode = msgspec.msgpack.Decoder(Kept).decode
         self._file.seek(0)
-        while length := self._file.read(LENGTH_BYTES):
-            yield from decode(self._file.read(int.from_bytes(length, "big")))
+        while head := self._file.read(3 * LENGTH_BYTES):
+            length, part, first_line = (
+                int.from_bytes(head[place : place + LENGTH_BYTES], "big") for place in range(0, len(head), LENGTH_BYTES)
+            )
+            kept = decode(self._file.read(length))
+            kept.part, kept.first_line = part, first_line
+            yield kept
 
     def close(self) -> None:
         self._file.close()
 
-    def _flush(self) -> None:
-        if self._block:
-            block = self._encode(self._block)
-            self._file.write(len(block).to_bytes(LENGTH_BYTES, "big"))
-            self._file.write(block)
-            self._block = []
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def pack(kept: Kept) -> tuple[bytes, bytes]:
+    """Entries for `Spool.add`: as bytes, and their keys once more."""
+    return _ENCODER.encode(kept), b"".join(kept.keys)

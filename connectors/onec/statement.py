@@ -7,20 +7,18 @@ interpreted here; amounts and dates stay text.
 
 from __future__ import annotations
 
-import codecs
-import io
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
+import msgspec
+
 from base.text import Text, say
 from connectors.onec.kinds import SIGNATURE
+from connectors.onec.particulars import PARTICULARS, Particulars
 from connectors.onec.refusal import FileRefusal
-from connectors.onec.shapes import Scroll, Shapes
-
-CHUNK_BYTES = 1 << 20
-# The header's first lines, which tell one one-byte Cyrillic encoding from another.
-HEADER_BYTES = 512
+from connectors.onec.shapes import TITLE, Scroll, Shape, Shapes
+from connectors.onec.statement_text import TextReader
 
 # A value of a statement has at most a few hundred characters, however it is wrapped. More is no statement's text, and
 # reading on would take memory and time without end.
@@ -61,67 +59,42 @@ class Block:
                 return value
         return ""
 
+    def particulars(self) -> Particulars:
+        get = self.values.get
+        return Particulars(*[get(key, "") for key in PARTICULARS.values()])
 
-# ── encoding ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def detect_encoding(stream: BinaryIO) -> str:
-    """The codec to read a statement with; bytes are believed before the header's `Кодировка`.
-
-    Files that declare Windows and are UTF-8 are common; Cyrillic cp1251 or cp866 is practically never valid UTF-8.
-    """
-    stream.seek(0)
-    head = stream.read(HEADER_BYTES)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if _is_utf8(stream):
-        return "utf-8-sig"
-    as_dos = head.decode("cp866", errors="replace").casefold()
-    return "cp866" if "кодировка=" in as_dos or "версияформата=" in as_dos else "cp1251"
+    def json(self) -> bytes:
+        """A document's own keys, sorted."""
+        return msgspec.json.encode({**self.values, TITLE: self.title}, order="sorted")
 
 
-def _is_utf8(stream: BinaryIO) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")("strict")
-    stream.seek(0)
-    try:
-        while chunk := stream.read(CHUNK_BYTES):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
+@dataclass(slots=True)
+class ClosedDocument:
+    """A document read at once: its end mark was there, and its values wait for whoever wants which."""
+
+    line: int
+    part: int
+    shape: Shape
+    values: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        return self.shape.title(self.values)
+
+    def particulars(self) -> Particulars:
+        return self.shape.particulars(self.values)
+
+    def json(self) -> bytes:
+        """A document's own keys, sorted."""
+        return self.shape.json(self.values)
+
+    def block(self) -> Block:
+        """The same document as it is read by lines."""
+        filled = self.shape.filled(self.values)
+        return Block("document", self.line, self.part, self.title, filled, is_closed=True)
 
 
-class TextReader:
-    """A stream's text from its beginning in pieces, every line ending in `\\n`; the stream stays open.
-
-    Byte 0x98 has no meaning in cp1251 and would stop a strict reading. Lines end at CRLF, LF or CR only: a purpose
-    may hold U+0085, U+2028 or a form feed.
-    """
-
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        stream.seek(0)
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        # Line ends are found among bytes in a third of the time that it takes among characters.
-        self._has_byte_ends = "\r\n".encode(encoding) == b"\r\n" and "\n".encode(encoding) == b"\n"
-        self._ends = io.IncrementalNewlineDecoder(None, translate=True)
-
-    def read(self) -> str:
-        """The next piece; `""` at the end."""
-        text = ""
-        while not text:
-            data = self._stream.read(CHUNK_BYTES)
-            while data.endswith(b"\r") and (following := self._stream.read(1)):
-                data += following
-            if self._has_byte_ends and b"\r" in data:
-                data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-            text = self._decoder.decode(data, final=not data)
-            if not self._has_byte_ends:
-                text = self._ends.decode(text, final=not data)
-            if not data:
-                break
-        return text
+Entry = Block | ClosedDocument
 
 
 # ── keys and marks ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,18 +130,23 @@ _MARKS = {
 REPEATING_TITLES = frozenset({"выписка"})
 
 
-class _Parser:
+def is_repeating(title: str) -> bool:
+    return title.casefold() in REPEATING_TITLES
+
+
+class Parser:
     """The state machine: which block is open, and which value a wrapped line continues."""
 
-    def __init__(self) -> None:
-        self.header: Block | None = None
+    def __init__(self, header: Block | None = None, keys: dict[str, str] | None = None) -> None:
+        """`header`: of a statement whose documents come; `keys`: those met in other text."""
+        self.header = header
         self.block: Block | None = None
         # Raw spelling -> canonical key: a statement has some forty spellings and millions of lines.
-        self.keys: dict[str, str] = {}
+        self.keys: dict[str, str] = {} if keys is None else keys
         # Where plain `Key=Value` lines go while a section or document is open.
         self.values: dict[str, str] | None = None
         self.last_key = ""
-        self.part = -1
+        self.part = -1 if header is None else header.part
 
     @property
     def is_between(self) -> bool:
@@ -193,6 +171,31 @@ class _Parser:
         elif not line.isspace() and not _is_cut_mark(line, folded):
             self._continue(line.strip(), number)
         return None
+
+    def entries(self, scroll: Scroll, shapes: Shapes, *, is_last: bool = True) -> Generator[Entry, None, None]:
+        """What there is from here to the end of the text, except documents that only repeat others.
+
+        `is_last` False: more text comes, so what is open at the end stays open.
+        """
+        while True:
+            document = scroll.peek_document() if self.is_between else None
+            if document is None:
+                number, line = scroll.line, _take_line(scroll)
+                if not line and not is_last:
+                    return
+                done = self.feed(number, line) if line else self.finish()
+                if done is not None and not (done.kind == "document" and is_repeating(done.title)):
+                    yield done
+                if not line:
+                    return
+            elif found := shapes.read(document):
+                if not is_repeating(found[0].title(found[1])):
+                    yield ClosedDocument(scroll.line, self.part, *found)
+                scroll.skip_document(document)
+            else:
+                # Its mark opens a block, so the rest of it comes by lines too.
+                self.feed(scroll.line, _take_line(scroll))
+                shapes.learn(document, self.keys)
 
     def finish(self) -> Block | None:
         done, self.block, self.values, self.last_key = self.block, None, None, ""
@@ -271,35 +274,16 @@ def read_blocks(stream: BinaryIO, encoding: str, shapes: Shapes | None = None) -
     Raises:
         StatementError: the text is damaged, or the signature is missing.
     """
-    parser = _Parser()
-    shapes = shapes or Shapes()
+    for entry in read_entries(stream, encoding, shapes):
+        yield entry if isinstance(entry, Block) else entry.block()
+
+
+def read_entries(stream: BinaryIO, encoding: str, shapes: Shapes | None = None) -> Generator[Entry, None, None]:
+    """What `read_blocks` gives, documents of a known order of keys as they were read at once."""
+    parser = Parser()
     scroll = Scroll(TextReader(stream, encoding).read)
-    _skip_to_signature(scroll, parser)
-    while True:
-        document = scroll.peek_document() if parser.is_between else None
-        if document is None:
-            number, line = scroll.line, _take_line(scroll)
-            done = parser.feed(number, line) if line else parser.finish()
-            if done is not None and not _is_repeating(done):
-                yield done
-            if not line:
-                return
-        elif done := _read_at_once(document, scroll, parser, shapes):
-            if not _is_repeating(done):
-                yield done
-        else:
-            # Its mark opens a block, so the rest of it comes by lines too.
-            parser.feed(scroll.line, _take_line(scroll))
-            shapes.learn(document, parser.keys)
-
-
-def _read_at_once(document: str, scroll: Scroll, parser: _Parser, shapes: Shapes) -> Block | None:
-    found = shapes.read(document)
-    if found is None:
-        return None
-    block = Block("document", scroll.line, parser.part, *found, is_closed=True)
-    scroll.skip_document(document)
-    return block
+    skip_to_signature(scroll, parser)
+    yield from parser.entries(scroll, shapes or Shapes())
 
 
 def _take_line(scroll: Scroll) -> str:
@@ -331,7 +315,7 @@ def _endless(block: Block, number: int) -> StatementError:
     )
 
 
-def _skip_to_signature(scroll: Scroll, parser: _Parser) -> None:
+def skip_to_signature(scroll: Scroll, parser: Parser) -> None:
     """Only blank lines and a byte order mark may stand before the signature."""
     while line := _take_line(scroll):
         number, text = scroll.line - 1, line.strip(_BLANK)
@@ -344,10 +328,6 @@ def _skip_to_signature(scroll: Scroll, parser: _Parser) -> None:
 
 
 _BLANK = "\ufeff \t\r\n"
-
-
-def _is_repeating(block: Block) -> bool:
-    return block.kind == "document" and block.title.casefold() in REPEATING_TITLES
 
 
 def _no_signature(number: int) -> StatementError:

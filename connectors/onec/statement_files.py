@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -16,14 +17,17 @@ from connectors.onec.kinds import STATEMENT
 from connectors.onec.movements import clean_account, unreadable_payload
 from connectors.onec.overlaps import disagreements, spans_of
 from connectors.onec.parts import Finding, Part
-from connectors.onec.reading import FileRecord, Judged
+from connectors.onec.reading import FileRecords, Judged
 from connectors.onec.refusal import FileRefusal
 from connectors.onec.settings import OnecSettings
-from connectors.onec.survey import StatementRecord, Survey, survey
+from connectors.onec.side_by_side import StartCrew, start_crew
+from connectors.onec.survey import StatementRecord, Survey, day_of, survey
 from connectors.stream import Reject
 
 # Raised when the same file would be read differently: every file is then read once more.
 READER_VERSION = 1
+# The process that judges what they read keeps up with two, and each takes 40 MB.
+MOST_HELPERS = 2
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class StatementReader:
     today: Callable[[], date]
     # Where large files wait for their verdict; None = the system's folder for temporary files, which may be memory.
     spool_folder: Path | None = None
+    # From this size on a statement is read by several processes.
+    large_bytes: int = 32 << 20
     kinds: frozenset[str] = frozenset({STATEMENT.code})
 
     def fingerprint(self) -> str:
@@ -63,7 +69,15 @@ class StatementReader:
             configured=self.settings.own_accounts,
             encoding=self.settings.encoding,
             spool_folder=self.spool_folder,
+            crew=self._crew(stream),
         )
+
+    def _crew(self, stream: BinaryIO) -> StartCrew | None:
+        """Processes to read it, if it is worth their start and there is more than one processor."""
+        processors = os.cpu_count() or 1
+        if processors == 1 or stream.seek(0, os.SEEK_END) < self.large_bytes:
+            return None
+        return start_crew(min(MOST_HELPERS, processors))
 
     def _reread(self, file: FoundFile) -> Iterator[StatementRecord]:
         with suppress(FileRefusal, OSError), file.open() as stream:
@@ -74,11 +88,17 @@ class StatementReader:
         closed = {clean_account(account) for account in self.settings.closed_accounts}
         return min((day for account, day in reach.items() if account not in closed), default=None)
 
-    def _records(self, found: Survey) -> Generator[FileRecord, None, None]:
+    def _records(self, found: Survey) -> Generator[FileRecords, None, None]:
         versions = [self._version(part) for part in found.parts]
-        with closing(found.records()) as records:
-            for record_id, payload, part, line, booked_on, _ in records:
-                yield FileRecord(record_id, payload, versions[part], booked_on, str(line))
+        with closing(found.stretches()) as stretches:
+            for kept in stretches:
+                yield FileRecords(
+                    kept.ids,
+                    kept.payloads,
+                    [versions[kept.part]] * len(kept.ids),
+                    [*map(day_of, kept.days)],
+                    [str(kept.first_line + line) for line in kept.lines],
+                )
 
     def _version(self, part: Part) -> int:
         """When the bank made the statement: of two copies of a document the later one stands.
@@ -109,5 +129,5 @@ def _rejected(file: FoundFile, finding: Finding, found: Survey) -> Reject:
         path=f"line {finding.line} {finding.key}".rstrip(),
         expected=finding.expected,
         got=finding.got,
-        payload=unreadable_payload(finding.document) if finding.document else None,
+        payload=unreadable_payload(finding.document.json()) if finding.document else None,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -19,28 +19,19 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from base.helpers import HelperError
 from base.text import say
+from connectors.onec.harvest import STRETCH_DOCUMENTS, Harvest, Harvester, Transfer
 from connectors.onec.integrity import Ledger
-from connectors.onec.movements import (
-    CREDITED,
-    DEBITED,
-    DocumentError,
-    Movement,
-    OwnAccounts,
-    clean_account,
-    document_json,
-    payload,
-    read_movements,
-    record_id,
-)
+from connectors.onec.movements import OwnAccounts, clean_account, twin_id
 from connectors.onec.parts import Finding, Part, findings_of, refuse_foreign
-from connectors.onec.spool import Spool
-from connectors.onec.statement import Block, StatementError, detect_encoding, read_blocks
+from connectors.onec.side_by_side import StartCrew, can_be_cut, read_side_by_side
+from connectors.onec.spool import Kept, Spool
+from connectors.onec.statement import Block, Entry, StatementError, read_entries
+from connectors.onec.statement_text import CHUNK_BYTES, detect_encoding
 
 # More documents of one file that can't be read: it isn't they that are wrong.
 MOST_FINDINGS = 10_000
-# A torn document is believed if all of these are there.
-ESSENTIAL = (("Номер",), ("Дата",), ("Сумма",))
 
 
 class StatementRecord(NamedTuple):
@@ -66,45 +57,48 @@ class Survey:
     _spool: Spool
 
     def records(self) -> Generator[StatementRecord, None, None]:
-        """The movements in the file's order, once; findings are passed over.
+        """The movements in the file's order, once; findings are passed over."""
+        with closing(self.stretches()) as stretches:
+            for kept in stretches:
+                for place, line in enumerate(kept.lines):
+                    yield StatementRecord(
+                        kept.ids[place],
+                        kept.payloads[place],
+                        kept.part,
+                        kept.first_line + line,
+                        day_of(kept.days[place]),
+                        kept.own_accounts[place],
+                    )
+
+    def stretches(self) -> Generator[Kept, None, None]:
+        """The same in columns, some hundred at a time.
 
         The n-th twin within one statement gets ordinal n: bank orders for equal fees on one day are two payments.
         """
         with closing(self._spool) as spool:
             repeated = spool.repeated_keys()
             twins: list[Counter[bytes]] = [Counter() for _ in self.parts]
-            for kept in spool.read():
-                chosen = self._sides.get(kept.line) if self._sides else None
-                for side in kept.sides:
-                    if chosen is not None and side.direction not in chosen:
-                        continue
-                    ordinal = 1
-                    if side.key in repeated:
-                        twins[kept.part][side.key] += 1
-                        ordinal = twins[kept.part][side.key]
-                    yield StatementRecord(
-                        record_id(side.booked_on, side.number, side.key, ordinal),
-                        payload(kept.document, side.own_account, side.direction, is_between_own=side.is_between_own),
-                        kept.part,
-                        kept.line,
-                        _day_of(side.booked_on),
-                        side.own_account,
-                    )
+            for found in spool.read():
+                kept = self._counted(found) if self._sides else found
+                if not repeated.isdisjoint(kept.keys):
+                    for place, key in enumerate(kept.keys):
+                        if key in repeated:
+                            twins[kept.part][key] += 1
+                            kept.ids[place] = twin_id(kept.ids[place], twins[kept.part][key])
+                yield kept
+
+    def _counted(self, kept: Kept) -> Kept:
+        """Without the sides of transfers between own accounts that another document tells."""
+        lines = [self._sides.get(kept.first_line + line) for line in kept.lines]
+        if not any(lines):
+            return kept
+        sides = zip(lines, kept.directions, strict=True)
+        return kept.chosen([n for n, (chosen, way) in enumerate(sides) if chosen is None or way in chosen])
 
 
 @lru_cache(maxsize=4096)
-def _day_of(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-class Transfer(NamedTuple):
-    """A document between own accounts of one statement."""
-
-    part: int
-    line: int
-    is_debited: bool
-    is_credited: bool
-    movements: list[Movement]  # out, in
+def day_of(ordinal: int) -> date:
+    return date.fromordinal(ordinal)
 
 
 # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -116,11 +110,14 @@ def survey(
     configured: Iterable[str] = (),
     encoding: str | None = None,
     spool_folder: Path | None = None,
+    crew: StartCrew | None = None,
+    piece_bytes: int = CHUNK_BYTES,
 ) -> Survey:
     """Read a file and judge it.
 
     `configured`: own accounts by the configuration, for files that don't state theirs. What a large file gave waits
-    for the verdict in an unnamed file of `spool_folder` (default: the system's folder for temporary files).
+    for the verdict in an unnamed file of `spool_folder` (default: the system's folder for temporary files). `crew`
+    starts processes that read it side by side, in pieces of `piece_bytes`: the outcome is the same.
 
     Raises:
         StatementError: nothing of the file may be loaded.
@@ -130,16 +127,25 @@ def survey(
     ours = frozenset(clean_account(account) for account in configured)
     with ExitStack() as spools:
         judge = _Judge(ours, None, spools.enter_context(closing(Spool(spool_folder))))
-        judge.read(read_blocks(stream, encoding))
+        _read(stream, encoding, judge, crew, piece_bytes)
         if judge.learned_late:
             # Balance sections behind the documents named further own accounts: the sides are judged anew with them.
             accounts = [frozenset(part.accounts) for part in judge.parts]
             spools.close()
             judge = _Judge(ours, accounts, spools.enter_context(closing(Spool(spool_folder))))
-            judge.read(read_blocks(stream, encoding))
+            _read(stream, encoding, judge, crew, piece_bytes)
         found = judge.verdict(encoding)
         spools.pop_all()
     return found
+
+
+def _read(stream: BinaryIO, encoding: str, judge: _Judge, start: StartCrew | None, piece_bytes: int) -> None:
+    if start is not None and can_be_cut(encoding):
+        with suppress(HelperError), start() as crew:
+            read_side_by_side(stream, encoding, judge, crew, piece_bytes=piece_bytes)
+            return
+    # A small file, or no room for processes: then it takes longer, that is all.
+    judge.read(read_entries(stream, encoding))
 
 
 class _Judge:
@@ -154,21 +160,37 @@ class _Judge:
         self._ledgers: list[Ledger] = []
         self._between: list[Transfer] = []
         self._findings: list[Finding] = []
+        # Begun with the first document behind a header or section.
+        self._harvester: Harvester | None = None
 
-    def read(self, blocks: Iterator[Block]) -> None:
-        for block in blocks:
-            if block.kind == "header":
-                self.parts.append(Part(block))
-                self._own.append(None)
-                self._ledgers.append(Ledger())
-                self._learn(self.parts[-1], set())
-            elif block.kind == "section":
-                part = self.parts[block.part]
-                before = set(part.accounts)
-                part.add_section(block)
-                self._learn(part, before)
-            else:
-                self._take(self.parts[block.part], block)
+    @property
+    def settled_accounts(self) -> OwnAccounts | None:
+        """Own accounts by which the last statement's documents are judged; None until the first of them is."""
+        return self._own[-1] if self._own else None
+
+    def read(self, entries: Iterator[Entry]) -> None:
+        try:
+            for entry in entries:
+                if isinstance(entry, Block) and entry.kind != "document":
+                    self._take_in()
+                    self._take_block(entry)
+                else:
+                    self._take(entry)
+        finally:
+            # What was told before the file turned out to be damaged goes first.
+            self._take_in()
+
+    def _take_block(self, block: Block) -> None:
+        if block.kind == "header":
+            self.parts.append(Part(block))
+            self._own.append(None)
+            self._ledgers.append(Ledger())
+            self._learn(self.parts[-1], set())
+        else:
+            part = self.parts[block.part]
+            before = set(part.accounts)
+            part.add_section(block)
+            self._learn(part, before)
 
     def _learn(self, part: Part, before: set[str]) -> None:
         """Note own accounts that documents read already should have been judged with."""
@@ -178,30 +200,32 @@ class _Judge:
             self.learned_late = True
         self._seen |= part.accounts
 
-    def _take(self, part: Part, document: Block) -> None:
-        part.documents += 1
-        part.last_line = document.line
-        part.has_dates = part.has_dates or bool(document.get(DEBITED, CREDITED))
-        part.is_torn = not document.is_closed
-        if not _is_whole(document):
-            self._find(_torn(document))
-            return
-        try:
-            movements = read_movements(document, self._own_accounts(document.part))
-        except DocumentError as error:
-            self._find(
-                Finding(
-                    error.code, error.message, document.line, error.key, error.expected, error.got, document=document
-                )
-            )
-            return
-        self._spool.add(document.part, document.line, document_json(document), movements)
-        if len(movements) > 1:
-            is_debited, is_credited = bool(document.get(DEBITED)), bool(document.get(CREDITED))
-            self._between.append(Transfer(document.part, document.line, is_debited, is_credited, movements))
-            return
-        for movement in movements:
-            self._ledgers[document.part].add(movement)
+    def _take(self, document: Entry) -> None:
+        if self._harvester is None:
+            self._harvester = Harvester(self._own_accounts(document.part))
+        self._harvester.take(document, document.line)
+        if self._harvester.documents == STRETCH_DOCUMENTS:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        """Judge what was harvested since the last section."""
+        if self._harvester is not None:
+            harvest, self._harvester = self._harvester.take_in(), None
+            self.take_harvest(harvest, 0)
+
+    def take_harvest(self, harvest: Harvest, first_line: int) -> None:
+        """Documents of the last statement, whose lines count from `first_line`."""
+        place = len(self.parts) - 1
+        part = self.parts[place]
+        part.documents += harvest.documents
+        part.last_line = first_line + harvest.last_line
+        part.has_dates = part.has_dates or harvest.has_dates
+        part.is_torn = harvest.is_torn
+        self._spool.add(place, first_line, harvest.packed, harvest.keys)
+        self._ledgers[place].add_all(harvest.ledger)
+        self._between += harvest.transfers(place, first_line)
+        for finding in harvest.told(place, first_line):
+            self._find(finding)
 
     def _find(self, finding: Finding) -> None:
         self._findings.append(finding)
@@ -310,19 +334,3 @@ def _choose_sides(between: Sequence[Transfer], *, is_listed_twice: bool) -> dict
         for copy in payees:
             sides[copy.line].add("in")
     return {line: frozenset(chosen) for line, chosen in sides.items()}
-
-
-def _is_whole(document: Block) -> bool:
-    """Closed, or torn with everything that matters."""
-    if document.is_closed:
-        return True
-    sides = (("ПлательщикСчет", "ПлательщикРасчСчет"), ("ПолучательСчет", "ПолучательРасчСчет"))
-    return all(document.get(*keys) for keys in (*ESSENTIAL, *sides))
-
-
-def _torn(document: Block) -> Finding:
-    message = say(
-        "Документ оборван: нет «КонецДокумента», номера, даты, суммы или счетов.",
-        "The document is torn: «КонецДокумента», its number, date, amount or accounts are missing.",
-    )
-    return Finding("torn_document", message, document.line, document=document)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from base.errors import SourceError
 from base.text import Text, say
+from connectors.checking import compare_clocks, failure
 from connectors.onec.odata.client import OdataClient
 from connectors.onec.odata.refusals import PUBLISH
 from connectors.onec.odata.schema import Schema
@@ -23,7 +24,7 @@ def check_odata(client: OdataClient) -> Iterator[CheckLine]:
     try:
         schema = client.schema(fresh=True)
     except SourceError as error:
-        yield CheckLine(subject=access, verdict="failed", detail=error.what, remedy=error.remedy)
+        yield failure(access, error)
         return
     count = len(schema.sets)
     detail = say(
@@ -32,7 +33,7 @@ def check_odata(client: OdataClient) -> Iterator[CheckLine]:
         count=count,
     )
     yield CheckLine(subject=access, verdict="ok", detail=detail)
-    yield _check_clock(client)
+    yield compare_clocks(say("1С", "1C"), client.skew, MOST_SKEW)
     for kind in DOCUMENTS:
         yield from _check_documents(client, schema, kind)
     for catalogue in CATALOGUES:
@@ -92,31 +93,12 @@ def _check_reading(client: OdataClient, label: Text, sets: list[str], fields: tu
         try:
             client.fetch_rows(entity_set, fields, top=1, order="Ref_Key")
         except SourceError as error:
-            yield CheckLine(subject=label, verdict="failed", detail=error.what, remedy=error.remedy)
+            yield failure(label, error)
         else:
             readable.append(entity_set)
     if readable:
         detail = say("доступны: {names}", "readable: {names}", names=_titles(readable))
         yield CheckLine(subject=label, verdict="ok", detail=detail)
-
-
-def _check_clock(client: OdataClient) -> CheckLine:
-    subject, skew = say("часы", "clock"), client.skew
-    if skew is None:
-        unknown = say("сервер 1С не назвал времени", "1C's server stated no time")
-        return CheckLine(subject=subject, verdict="warning", detail=unknown)
-    seconds = int(skew.total_seconds())
-    if abs(skew) <= MOST_SKEW:
-        same = say("совпадают ({seconds} с)", "agree ({seconds} s)", seconds=seconds)
-        return CheckLine(subject=subject, verdict="ok", detail=same)
-    return CheckLine(
-        subject=subject,
-        verdict="warning",
-        detail=say("расходятся с 1С на {seconds} с", "{seconds} s apart from 1C's", seconds=seconds),
-        remedy=say(
-            "Включите синхронизацию времени на обеих машинах.", "Switch on time synchronisation on both machines."
-        ),
-    )
 
 
 def _titles(names: list[str] | tuple[str, ...]) -> str:

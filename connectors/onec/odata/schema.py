@@ -50,7 +50,10 @@ def read_metadata(content: bytes, wanted: Collection[str]) -> dict[str, list[str
     reader = _Reader(frozenset(wanted))
     try:
         reader.parser.Parse(content, True)
-    except expat.ExpatError as error:
+    except MetadataError:
+        raise
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        # The latter two of a declared encoding that nobody knows, or that expat can't read.
         raise MetadataError(str(error)) from None
     if not reader.is_metadata:
         raise MetadataError("no edmx document")

@@ -50,6 +50,7 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     deal: str | None = None
     deal_source: str | None = None
     due_on: datetime.date | None = None
+    is_gone: bool = False  # its file no longer states it (removed.py); of such an entry only the kind means anything
 
 
 class StoredRow(Entry, kw_only=True, omit_defaults=True):
@@ -64,6 +65,11 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 def payload_of(entry: StoredRow) -> bytes:
     """The entry as it is kept. No file and no line, so that its copy in an overlapping table is the same payload."""
     return _ENCODER.encode(entry)
+
+
+def gone_payload(kind: Kind) -> bytes:
+    """What stands for a row that its file no longer states."""
+    return _ENCODER.encode(Entry(kind=kind, amount=Decimal(0), is_gone=True))
 
 
 @lru_cache(maxsize=8192)

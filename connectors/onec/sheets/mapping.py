@@ -35,6 +35,14 @@ RECEIVABLES = target(
     "core.receivables",
     "receivable_id number issued_on as_of due_on amount currency customer deal_source deal_id",
 )
+# A row its file no longer states. Costs and debts have no mark for it: they are worth nothing then.
+GONE = {
+    "payments": target("core.payments", "payment_id is_deleted"),
+    "orders": target("core.orders", "order_id is_deleted"),
+    "sales": target("core.sales_documents", "document_id is_deleted"),
+    "costs": target("core.costs", "cost_id amount"),
+    "receivables": target("core.receivables", "receivable_id amount"),
+}
 CHANNEL = "sheet"
 _DECODER = msgspec.json.Decoder(Entry)
 
@@ -42,6 +50,10 @@ _DECODER = msgspec.json.Decoder(Entry)
 def map_sheet_row(record: RawRecord, context: MapContext, rows: Rows) -> None:
     """One row of the relation that the table's kind names."""
     entry = _DECODER.decode(record.payload)
+    if entry.is_gone:
+        into = GONE[entry.kind]
+        rows.add(into, (record.record_id, True if "is_deleted" in into.columns else entry.amount))
+        return
     into, make = _MAKERS[entry.kind]
     rows.add(into, make(record, entry, context))
 

@@ -23,6 +23,7 @@ from connectors.onec.settings import OnecSettings
 from connectors.onec.sheets.builtin import recognise
 from connectors.onec.sheets.entry import Identities, StoredRow, payload_of
 from connectors.onec.sheets.layout import Plan, make_plan
+from connectors.onec.sheets.removed import RowLists, with_removed
 from connectors.onec.sheets.settings import SheetMapping
 from connectors.onec.sheets.spool import Spool
 from connectors.onec.sheets.survey import BadRow, Sink, TableSurvey, mismatch_text, survey_table
@@ -70,8 +71,11 @@ class SheetReader:
         rejects = [_reject(file, refusal) for _, refusal in found.refused]
         for table in found.tables:
             rejects += table_rejects(file, table)
+        records = spool.records()
+        if self.spool_folder is not None:
+            records = with_removed(records, file, RowLists(self.spool_folder), rejects)
         return Judged(
-            records=spool.records(),
+            records=records,
             rejects=rejects,
             reach=self._reach(file, found),
             bears=any(table.plan.mapping.kind == "payments" for table in found.tables),

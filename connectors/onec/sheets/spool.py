@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
 import msgspec
 
-from connectors.onec.reading import FileRecord
+from connectors.onec.reading import FileRecords
 
 CHUNK_RECORDS = 1_000
 MEMORY_BYTES = 8 << 20
 Stored = tuple[str, bytes, int, int, str]
+Columns = tuple[list[str], list[bytes], list[int], list[int], list[str]]
 
 
 class Spool:
@@ -43,18 +45,23 @@ class Spool:
         """Another table's records, behind what there is."""
         self._parts.append(part)
 
-    def records(self) -> Generator[FileRecord, None, None]:
+    def records(self) -> Generator[FileRecords, None, None]:
         """What was added, in its order."""
         self._flush()
         self._file.seek(0)
-        decoder = msgspec.msgpack.Decoder(list[Stored])
+        decoder = msgspec.msgpack.Decoder(Columns)
         for size in self._sizes:
-            for record_id, payload, version, day, place in decoder.decode(self._file.read(size)):
-                yield FileRecord(record_id, payload, version, date.fromordinal(day) if day else None, place)
+            ids, payloads, versions, days, places = decoder.decode(self._file.read(size))
+            yield FileRecords(ids, payloads, versions, [*map(_day_of, days)], places)
         for part in self._parts:
             yield from part.records()
 
     def _flush(self) -> None:
         if self._waiting:
-            self._sizes.append(self._file.write(msgspec.msgpack.encode(self._waiting)))
+            self._sizes.append(self._file.write(msgspec.msgpack.encode([*zip(*self._waiting, strict=True)])))
             self._waiting = []
+
+
+@lru_cache(maxsize=4096)
+def _day_of(ordinal: int) -> date | None:
+    return date.fromordinal(ordinal) if ordinal else None

@@ -7,6 +7,7 @@ column does so (`Grouping`).
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -147,7 +148,10 @@ def read_day(cell: Cell, date_format: str | None = None) -> date | None:
         return cell
     if cell is None:
         return None
-    if isinstance(cell, bool | timedelta) or not isinstance(cell, int | float) or int(cell) not in _SERIALS:
+    if isinstance(cell, bool | timedelta) or not isinstance(cell, int | float):
+        raise ValueError("no day")
+    # Not every cell with a number's type holds one: Excel's own overflow is an infinity.
+    if not math.isfinite(cell) or int(cell) not in _SERIALS:
         raise ValueError("no day")
     return (_EPOCH + timedelta(days=int(cell))).date()
 
@@ -166,7 +170,7 @@ def _day_of(text: str, date_format: str | None) -> date | None:
         word = match[2].casefold()
         month = next((place for place, stem in enumerate(_MONTHS, 1) if word.startswith(stem)), 0)
         return date(int(match[3]), month, int(match[1]))
-    if text.isdigit() and len(text) == 5 and int(text) in _SERIALS:
+    if text.isdecimal() and len(text) == 5 and int(text) in _SERIALS:
         return (_EPOCH + timedelta(days=int(text))).date()
     raise ValueError(f"no day: {text!r}")
 

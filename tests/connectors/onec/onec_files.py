@@ -106,7 +106,10 @@ def told(payload: bytes) -> Movement:
     """The movement a payload tells of."""
     record = msgspec.json.decode(payload)
     return read_movement(
-        block_of(payload), record["own_account"], record["direction"], is_between_own=record["is_between_own"]
+        block_of(payload).particulars(),
+        record["own_account"],
+        record["direction"],
+        is_between_own=record["is_between_own"],
     )
 
 

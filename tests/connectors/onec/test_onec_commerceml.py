@@ -54,7 +54,7 @@ def judged(content: bytes) -> list[str]:
     """Record ids of a file the reader takes."""
     reader = CommercemlReader(OnecSettings(type="onec", path="/x"), MOSCOW)
     file = FoundFile("orders.xml", Path("orders.xml"), len(content), 0)
-    return [record.record_id for record in reader.judge(file, io.BytesIO(content)).records]
+    return [name for records in reader.judge(file, io.BytesIO(content)).records for name in records.ids]
 
 
 def mapped(content: bytes, relation: str, column: str = "amount") -> list[dict[str, Any]]:
@@ -162,7 +162,7 @@ def test_a_document_without_an_id_is_a_reject_and_the_others_load() -> None:
     content = file_of(order("1"), "<Документ><Номер>7</Номер></Документ>", order("2"))
     reader = CommercemlReader(OnecSettings(type="onec", path="/x"), MOSCOW)
     found = reader.judge(FoundFile("orders.xml", Path("orders.xml"), 1, 0), io.BytesIO(content))
-    assert [record.record_id for record in found.records] == ["order:1", "order:2"]
+    assert [name for records in found.records for name in records.ids] == ["order:1", "order:2"]
     assert [reject.code for reject in found.rejects] == ["no_id"]
 
 

@@ -1,0 +1,30 @@
+"""Memory that was freed, given back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+
+
+def give_back() -> None:
+    """Let the system have what Python and libraries freed, where the C library can (glibc).
+
+    It keeps a pool for every thread that ever took some, and loads pass megabytes from thread to thread: without this
+    a large load stood at 420 MB, with it at 320. Takes milliseconds, so once a batch is often enough.
+    """
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@lru_cache(maxsize=1)
+def _trim() -> Callable[[int], int] | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # another C library
+        return None
+    return trim
