@@ -8,6 +8,7 @@
     ├── WarehouseError                 1
     │   ├── NewerWarehouseError        2   made by a newer voronka
     │   ├── InvariantError             1   facts and evidence disagree: nothing was written
+    │   ├── DiskFullError              1   no room to write: nothing is lost, the next run goes on
     │   └── ClosedPeriodError          2   a closed period is never recomputed
     └── SourceError                    1   one source failed; the others go on
         ├── UnreachableError           address, DNS, connection, time-out
@@ -82,6 +83,10 @@ class NewerWarehouseError(WarehouseError):
 
 
 class InvariantError(WarehouseError):
+    pass
+
+
+class DiskFullError(WarehouseError):
     pass
 
 

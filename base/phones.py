@@ -30,6 +30,10 @@ class Phone(NamedTuple):
     raw: str
 
 
+# A person who was forgotten has a number of this unassigned country code in place of theirs (warehouse/forgotten.py).
+FORGOTTEN_CODE = "999"
+FORGOTTEN_DIGITS = 12
+
 # Phones repeat a lot: a year of calls has far fewer numbers than legs.
 CACHED = 1 << 17
 # Longer texts are comments, not numbers: ITU allows 15 digits, people add separators and an extension.
@@ -101,6 +105,8 @@ def _normalise(raw: str, country: str, international: bool) -> Phone:
         return Phone("invalid", None, None, raw)
     if len(digits) <= LONGEST_INTERNAL:
         return Phone("internal", None, extension, raw)
+    if len(digits) == len(FORGOTTEN_CODE) + FORGOTTEN_DIGITS and digits.startswith(FORGOTTEN_CODE):
+        return Phone("phone", f"+{digits}", extension, raw)
     for candidate in _candidates(digits, country, plus=text.startswith("+"), international=international):
         e164 = _valid_e164(candidate)
         if e164:

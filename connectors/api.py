@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,7 @@ from base.errors import (
 )
 from base.secrets import Redactor
 from base.text import Text, say
+from connectors.decode import text_of
 from connectors.limiter import Limiter
 from connectors.stream import Runtime
 
@@ -43,6 +44,8 @@ Scalar = str | int | float | bool | None
 Params = Sequence[tuple[str, Scalar]] | Mapping[str, Scalar] | None
 
 EXCERPT = 300
+# The largest answers, of tens of megabytes, take seconds.
+LONGEST_ANSWER_SECONDS = 600.0
 USER_AGENT = "voronka/0.1 (+sales pipeline ETL)"
 
 
@@ -62,6 +65,26 @@ class Dialect:
     longest_wait: float = 300.0
     connect_timeout: float = 15.0
     read_timeout: float = 90.0
+
+
+class _Bounded(httpx.SyncByteStream):
+    """The body of an answer that must have come within a time, however many pieces it comes in."""
+
+    def __init__(self, stream: httpx.SyncByteStream, clock: Clock, request: httpx.Request) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._request = request
+        self._deadline = clock.monotonic() + LONGEST_ANSWER_SECONDS
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._stream:
+            yield piece
+            if self._clock.monotonic() > self._deadline:
+                took = f"the answer is not over after {LONGEST_ANSWER_SECONDS:.0f} s"
+                raise httpx.ReadTimeout(took, request=self._request)
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class Api:
@@ -93,6 +116,7 @@ class Api:
             transport=runtime.transport,
             timeout=httpx.Timeout(dialect.read_timeout, connect=dialect.connect_timeout),
             follow_redirects=False,
+            event_hooks={"response": [self._bound_reading]},
         )
 
     @property
@@ -157,7 +181,7 @@ class Api:
                 raise self._unreachable(error) from None
             finally:
                 limiter.answered(path)
-            refusal = self._dialect.classify(response) or self._classify_status(response)
+            refusal = self._refusal(response)
             if isinstance(refusal, BudgetError) and refusal.retryable:
                 # Before the gate opens: a sibling thread would still send the request it is waiting with.
                 self.limiter.pause(self._budget_wait(refusal, 1))
@@ -177,8 +201,16 @@ class Api:
             raise refusal
         return response
 
+    def _bound_reading(self, response: httpx.Response) -> None:
+        """Time-outs of the transport are for each piece of an answer: one that comes byte by byte would never end."""
+        if isinstance(response.stream, httpx.SyncByteStream):
+            response.stream = _Bounded(response.stream, self.clock, response.request)
+
     def _decode(self, response: httpx.Response, decode: Callable[[httpx.Response], AnswerT]) -> AnswerT:
         try:
+            # A record kept as it came is not looked into, and bytes that are no text would fail when it is stored.
+            if "csv" not in response.headers.get("content-type", ""):
+                response.content.decode("utf-8")
             return decode(response)
         except msgspec.ValidationError as error:
             raise ProtocolError(
@@ -191,17 +223,27 @@ class Api:
                 ),
                 say("Сообщите разработчикам voronka.", "Tell voronka's developers."),
             ) from None
-        except msgspec.DecodeError as error:
-            raise ServerFaultError(
-                say(
-                    "{source}: повреждённый ответ {path} ({detail}): {excerpt}",
-                    "{source}: a damaged answer of {path} ({detail}): {excerpt}",
-                    source=self.runtime.source,
-                    path=self._redact(response.request.url.path),
-                    detail=str(error),
-                    excerpt=self.excerpt(response),
-                )
-            ) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._damaged(response, str(error)) from None
+
+    def _damaged(self, response: httpx.Response, detail: str) -> ServerFaultError:
+        return ServerFaultError(
+            say(
+                "{source}: повреждённый ответ {path} ({detail}): {excerpt}",
+                "{source}: a damaged answer of {path} ({detail}): {excerpt}",
+                source=self.runtime.source,
+                path=self._redact(response.request.url.path),
+                detail=detail,
+                excerpt=self.excerpt(response),
+            )
+        )
+
+    def _refusal(self, response: httpx.Response) -> SourceError | None:
+        """What the answer refuses; a vendor's own reading of it may find no text in it at all."""
+        try:
+            return self._dialect.classify(response) or self._classify_status(response)
+        except (UnicodeDecodeError, RecursionError) as error:
+            return self._classify_status(response) or self._damaged(response, str(error))
 
     def _classify_status(self, response: httpx.Response) -> SourceError | None:
         status = response.status_code
@@ -230,7 +272,7 @@ class Api:
     def excerpt(self, response: httpx.Response) -> str:
         """The start of an answer, on one line, without secrets: for messages."""
         # Redacted before it is cut: half of a secret would not be known for one.
-        return " ".join(self._redact(response.text).split())[:EXCERPT]
+        return " ".join(self._redact(text_of(response)).split())[:EXCERPT]
 
     def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
         return UnreachableError(
@@ -277,7 +319,7 @@ class Api:
 def retry_after(response: httpx.Response, clock: Clock) -> float | None:
     """Seconds the vendor asks to wait: the header (seconds or a date), else `retry_after` in a JSON body."""
     header = response.headers.get("retry-after", "").strip()
-    if header.isdigit():
+    if header.isascii() and header.isdigit():
         return float(header)
     if header:
         try:
@@ -286,9 +328,9 @@ def retry_after(response: httpx.Response, clock: Clock) -> float | None:
             return None
     try:
         stated = msgspec.json.decode(response.content, type=dict[str, Any]).get("retry_after")
-    except msgspec.DecodeError:
+        return float(stated) if isinstance(stated, int | float) else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
-    return float(stated) if isinstance(stated, int | float) else None
 
 
 def _as_pairs(params: Params) -> list[tuple[str, Scalar]] | None:

@@ -1,10 +1,11 @@
-"""Typed decoding of a stored payload, its failure turned into a reject that says where and what."""
+"""Typed decoding of a stored payload, its failure turned into a reject that says where and what; answers as text."""
 
 from __future__ import annotations
 
 import re
 from typing import TypeVar
 
+import httpx
 import msgspec
 
 from base.text import say
@@ -32,6 +33,15 @@ def decode_record(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw
         raise BadRecord(
             "not_json", say("не JSON: {error}", "not JSON: {error}", error=str(error)), expected="JSON"
         ) from None
+
+
+def text_of(response: httpx.Response) -> str:
+    """An answer's body as text, whatever encoding it says and whatever it has."""
+    try:
+        return response.text
+    except UnicodeError:
+        # Of a stated UTF-16, which it is not; other encodings are read with replacements.
+        return response.content.decode("utf-8", "replace")
 
 
 def as_bad_record(error: msgspec.ValidationError) -> BadRecord:

@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,9 @@ import msgspec
 from base.clock import Clock
 from base.points import reached
 from base.times import from_unix, to_unix
+from connectors.decode import text_of
+from connectors.token_files import read_private
+from connectors.vault import Key, Vault
 
 # More than any token answer; a page of the vendor's edge need not be kept whole.
 LONGEST_ANSWER = 64 * 1024
@@ -65,29 +68,38 @@ class _Order(msgspec.Struct, frozen=True):
 
     ask: Ask
     answer_path: str
+    # What the answer is closed with; None: it lies there plain.
+    key: Key | None = None
 
 
 class Exchange:
     """Single-use requests of one account; `path` is the stem of its files, all of mode 0600.
 
-    Callers hold the account's lock. `transport` (tests) is asked in this process.
+    Callers hold the account's lock. `vault` closes the answer, which holds tokens; `transport` (tests) is asked in
+    this process.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, path: Path, *, clock: Clock, vault: Vault, transport: httpx.BaseTransport | None = None) -> None:
         self._answer = path.with_suffix(".answer")
         self._intent = path.with_suffix(".intent")
         self._lock = path.with_suffix(".asking")
         self._clock = clock
+        self._vault = vault
         self._transport = transport
 
     def ask(self, request: Ask) -> Heard:
-        """Make the request; its answer is on the disk before this returns, until `settle`."""
+        """Make the request; its answer is on the disk before this returns, until `settle`.
+
+        Raises:
+            CredentialsError: the answer could not be kept as chosen; nothing was asked.
+        """
+        key = self._vault.key()
         with self._held() as descriptor:
             self._answer.unlink(missing_ok=True)
             intent = _Intent(digest(request.credential), to_unix(self._clock.now()))
             write_durably(self._intent, msgspec.json.encode(intent))
             reached("tokens.before_refresh")
-            order = _Order(request, str(self._answer))
+            order = _Order(request, str(self._answer), key)
             if self._transport is None:
                 _run_apart(msgspec.json.encode(order), descriptor)
             else:
@@ -105,7 +117,7 @@ class Exchange:
         """When a request spending this credential began whose answer nobody ever saw; None: there is none."""
         try:
             intent = msgspec.json.decode(self._intent.read_bytes(), type=_Intent)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         return from_unix(intent.began_at) if intent.spent == digest(credential) else None
 
@@ -115,9 +127,12 @@ class Exchange:
         self._intent.unlink(missing_ok=True)
 
     def _read_answer(self) -> Heard | None:
+        content = read_private(self._answer, self._vault)
+        if content is None:
+            return None
         try:
-            return msgspec.json.decode(self._answer.read_bytes(), type=Heard)
-        except (FileNotFoundError, msgspec.DecodeError):
+            return msgspec.json.decode(self._vault.open(content, self._answer), type=Heard)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return None
 
     @contextmanager
@@ -139,8 +154,11 @@ def digest(credential: str) -> str:
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a file as a whole, mode 0600, on the disk for certain when this returns."""
     temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        # One left behind by a killed run keeps the mode that it had.
+        with suppress(PermissionError):
+            os.fchmod(descriptor, 0o600)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -179,12 +197,13 @@ def _carry_out(order: _Order, transport: httpx.BaseTransport | None = None) -> N
     try:
         with httpx.Client(transport=transport, timeout=ask.timeout, follow_redirects=False) as client:
             response = client.post(ask.url, headers=ask.headers, json=as_json, data=as_form)
-        heard = Heard(spent=spent, status=response.status_code, content=response.text[:LONGEST_ANSWER])
+        heard = Heard(spent=spent, status=response.status_code, content=text_of(response)[:LONGEST_ANSWER])
     except httpx.HTTPError as error:
         was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol)
         heard = Heard(spent=spent, error=f"{type(error).__name__}: {error}", was_sent=was_sent)
     reached("tokens.before_answer_kept")
-    write_durably(Path(order.answer_path), msgspec.json.encode(heard))
+    path, content = Path(order.answer_path), msgspec.json.encode(heard)
+    write_durably(path, order.key.seal(content, path.name) if order.key else content)
 
 
 def main() -> None:

@@ -30,6 +30,8 @@ from base.text import say
 
 # No honest queue is longer: a later slot means that the machine's clock was set back since it was written.
 LONGEST_QUEUE_SECONDS = 600.0
+# No vendor's block is known to last longer; what ends later was written by a clock that has been set back since.
+LONGEST_BLOCK_SECONDS = 86_400.0
 # At hundreds of requests a second a trip to the file costs as much as a request: the slots of this time are taken at
 # once. At the rates vendors allow that is one slot.
 RESERVED_SECONDS = 0.1
@@ -211,7 +213,7 @@ class Limiter:
         return now < state.paused_until <= now + LONGEST_QUEUE_SECONDS
 
     def _refuse_while_blocked(self, state: _State, now: float) -> None:
-        if now >= state.blocked_until:
+        if now >= state.blocked_until or state.blocked_until > now + LONGEST_BLOCK_SECONDS:
             return
         until = datetime.fromtimestamp(state.blocked_until, UTC)
         raise BlockedError(

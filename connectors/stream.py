@@ -20,6 +20,7 @@ import msgspec
 
 from base.clock import Clock
 from base.text import Text
+from connectors.vault import Vault
 
 Json = Any
 # Where a stream stands: a small JSON object that only its own `fetch` understands.
@@ -43,6 +44,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     # The source's own budget, at most the vendor's limit.
     requests_per_second: float | None = None
     enabled: bool = True
+    # Days after which a stream's payloads are let go; a stream not named is kept for ever, "*" is every other one.
+    raw_days: dict[str, int] = {}
 
     def problems(self) -> Iterator[tuple[str, Text]]:
         """What is wrong between keys that are right each alone: a key, and what is wrong with it."""
@@ -58,6 +61,8 @@ class Runtime:
     zone: ZoneInfo  # the company's reporting time zone
     # Folder of this installation's state (limiter and token files), outside the databases.
     state_dir: Path
+    # How the token files there are closed.
+    vault: Vault = field(default_factory=Vault)
     # An httpx transport for tests; None = the real network.
     transport: Any = None
     # Called with the number of requests just made.
@@ -100,6 +105,8 @@ class Page:
     living: list[str] = field(default_factory=list)
     # True: `living` of this run's pages is every id there is; what is stored and not among them gets a tombstone.
     is_whole: bool = False
+    # How many records the vendor says there are, where a full reading asked; compared with what it listed.
+    total: int | None = None
     # True: who reads may not see every record, so in this run a record's absence proves no deletion.
     is_partial_view: bool = False
     rejects: list[Reject] = field(default_factory=list)
@@ -208,6 +215,17 @@ class Rows:
     def begin(self, ordinal: int) -> None:
         """Conforming says which record's rows come next."""
         self._ordinal = ordinal
+
+    def retract(self) -> None:
+        """Take back the rows of the present record: it is rejected, and half of it must not be loaded."""
+        for rows, ordinals in ((self.rows, self.ordinals), (self.owners, self.owner_ordinals)):
+            for into in list(rows):
+                made = ordinals[into]
+                while made and made[-1] == self._ordinal:
+                    made.pop()
+                    rows[into].pop()
+                if not made:
+                    del rows[into], ordinals[into]
 
     def add(self, into: Target, row: tuple[Any, ...]) -> None:
         """One row, its values in the order of `into.columns`."""

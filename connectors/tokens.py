@@ -24,6 +24,8 @@ from base.secrets import Redactor, Secret
 from base.text import Text, say
 from base.times import from_unix, to_unix
 from connectors.exchange import Ask, Exchange, Heard, digest, write_durably
+from connectors.token_files import make_private_folder, read_private
+from connectors.vault import Vault
 
 # One repetition after a lost answer: it may or may not have been heard, and a third try would only hammer.
 ATTEMPTS = 2
@@ -97,7 +99,7 @@ class TokenServer(Protocol):
 
 
 class RotatingTokens:
-    """Access tokens of one account; the pair lives in one file of mode 0600 in `state_dir/tokens`.
+    """Access tokens of one account; the pair lives in one file of mode 0600 in `state_dir/tokens`, closed by `vault`.
 
     `name` identifies integration and account: two sources of one share the chain. It becomes a file name. A pair
     is refreshed `ahead` of its end; `refresh_life` is how long a refresh token lives from its issue.
@@ -113,6 +115,7 @@ class RotatingTokens:
         code: Secret | None,
         clock: Clock,
         state_dir: Path,
+        vault: Vault,
         redact: Redactor,
         wait_turn: Callable[[], None],
         ahead: timedelta,
@@ -127,7 +130,8 @@ class RotatingTokens:
         self._ahead = ahead
         self._refresh_life = refresh_life
         self._path = state_dir / "tokens" / f"{name}.json"
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._vault = vault
+        make_private_folder(self._path.parent, vault)
         self._exchange = exchange(self._path)
         self._threads = threading.Lock()
         self._processes = FileLock(str(self._path) + ".lock")
@@ -158,7 +162,7 @@ class RotatingTokens:
     def _renew(self, refused: Secret | None) -> TokenPair:
         """A pair that is not ending and not the refused one: another's, a refreshed one, or a code's first."""
         with self._threads, self._processes:
-            stored = self._take_up_left_over(self._read())
+            stored = self._take_up_left_over(self._read(keeping=True))
             if stored is None:
                 pair = self._redeem_code()
             elif self._is_usable(stored, refused):
@@ -255,16 +259,23 @@ class RotatingTokens:
         )
         self._redact.learn(Secret(pair.access_token), Secret(pair.refresh_token))
         # On the disk for certain before anyone uses it: a pair lost now needs a person to authorise anew.
-        write_durably(self._path, msgspec.json.encode(pair))
+        self._write(msgspec.json.encode(pair))
         reached("tokens.after_write")
         return pair
 
-    def _read(self) -> TokenPair | None:
-        try:
-            pair = msgspec.json.decode(self._path.read_bytes(), type=TokenPair)
-        except FileNotFoundError:
+    def _write(self, content: bytes) -> None:
+        key = self._vault.key()
+        write_durably(self._path, key.seal(content, self._path.name) if key else content)
+
+    def _read(self, *, keeping: bool = False) -> TokenPair | None:
+        """The stored pair. `keeping`, under the lock: a file of another kind than chosen is written again as chosen."""
+        stored = read_private(self._path, self._vault)
+        if stored is None:
             return None
-        except msgspec.DecodeError:
+        content = self._vault.open(stored, self._path)
+        try:
+            pair = msgspec.json.decode(content, type=TokenPair)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             what = say(
                 "{source}: файл токенов {path} повреждён.",
                 "{source}: the token file {path} is damaged.",
@@ -273,6 +284,8 @@ class RotatingTokens:
             )
             raise CredentialsError(what, self._server.new_code) from None
         self._redact.learn(Secret(pair.access_token), Secret(pair.refresh_token))
+        if keeping and not self._vault.is_kept_as_chosen(stored):
+            self._write(content)
         return pair
 
     def _is_ending(self, pair: TokenPair) -> bool:

@@ -42,6 +42,8 @@ class _Head(msgspec.Struct):
 
 
 _HEAD = msgspec.json.Decoder(_Head)
+# The year 10000, in Unix seconds.
+END_OF_TIME = 253_402_300_800
 # Old accounts send numbers as text here and there.
 _LOOSE_HEAD = msgspec.json.Decoder(_Head, strict=False)
 
@@ -147,6 +149,12 @@ def _read_rows(raws: list[msgspec.Raw], time_field: TimeField) -> tuple[list[Row
             message = say("нет поля {path}", "no field {path}", path=path)
             rejects.append(_reject(BadRecord("missing_field", message, path=path), payload))
             continue
+        if abs(time or 0) >= END_OF_TIME:
+            path = f"$.{time_field}"
+            message = say("{path}: не время", "{path}: no time", path=path)
+            verdict = BadRecord("bad_time", message, path=path, expected="Unix seconds", got=str(time)[:40])
+            rejects.append(_reject(verdict, payload))
+            continue
         rows.append(Row(str(head.id), time or 0, payload, head.is_deleted is True))
     return rows, rejects
 
@@ -172,7 +180,7 @@ def _limit_in_force(link: _Link | None) -> int | None:
     if link is None:
         return None
     stated = parse_qs(urlsplit(link.href).query).get("limit", [""])[0]
-    return int(stated) if stated.isdigit() else None
+    return int(stated) if stated.isdecimal() and len(stated) < 10 else None
 
 
 @cache

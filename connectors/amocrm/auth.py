@@ -47,7 +47,11 @@ def read_claims(token: Secret) -> Claims:
 def read_expiry(token: Secret) -> datetime | None:
     """When a token ends, by its own `exp` claim; None when it does not say."""
     stated = read_claims(token).exp
-    return None if stated is None else from_unix(int(stated))
+    try:
+        return None if stated is None else from_unix(int(stated))
+    except OverflowError:
+        # Beyond the year 9999: it says nothing.
+        return None
 
 
 class LongLivedToken:

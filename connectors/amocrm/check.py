@@ -15,6 +15,7 @@ from connectors.amocrm.oauth import NEW_CODE
 from connectors.amocrm.paging import Listing, fetch_dictionary
 from connectors.amocrm.refusals import MissingError, UnpaidError
 from connectors.amocrm.rights import read_access
+from connectors.checking import compare_clocks, failure
 from connectors.limiter import Load
 from connectors.stream import CheckLine
 from connectors.tokens import RotatingTokens
@@ -55,7 +56,7 @@ def check(client: AmocrmClient) -> Iterator[CheckLine]:
     try:
         payload = client.record("/account", [("with", "is_api_filter_enabled")])
     except SourceError as error:
-        yield CheckLine(subject=say("доступ", "access"), verdict="failed", detail=error.what, remedy=error.remedy)
+        yield failure(say("доступ", "access"), error)
         return
     account = msgspec.json.decode(payload or b"{}", type=_Account)
     yield CheckLine(
@@ -71,7 +72,8 @@ def check(client: AmocrmClient) -> Iterator[CheckLine]:
     yield from _check_address(client)
     yield from _check_expiry(client)
     yield from _check_scopes(client)
-    yield from _check_skew(client)
+    if client.api.skew is not None:
+        yield compare_clocks("amoCRM", client.api.skew, MOST_SKEW)
     yield _check_load(client, load)
     yield from _check_filter(account)
     yield from _check_rights(client)
@@ -157,23 +159,6 @@ def _check_expiry(client: AmocrmClient) -> Iterator[CheckLine]:
     )
 
 
-def _check_skew(client: AmocrmClient) -> Iterator[CheckLine]:
-    skew = client.api.skew
-    if skew is None:
-        return
-    is_large = abs(skew) > MOST_SKEW
-    yield CheckLine(
-        subject=say("часы", "clock"),
-        verdict="warning" if is_large else "ok",
-        detail=say(
-            "часы amoCRM отличаются на {seconds:+.0f} с",
-            "amoCRM's clock differs by {seconds:+.0f} s",
-            seconds=skew.total_seconds(),
-        ),
-        remedy=say("Настройте NTP на этой машине.", "Set up NTP on this machine.") if is_large else None,
-    )
-
-
 def _check_filter(account: _Account) -> Iterator[CheckLine]:
     if account.is_api_filter_enabled is not False:
         return
@@ -221,7 +206,7 @@ def _check_lists(client: AmocrmClient) -> Iterator[CheckLine]:
                 detail = say("в этом аккаунте их нет: счета не читаются", "this account has none: no invoices are read")
                 yield CheckLine(subject=label, verdict="ok", detail=detail)
                 continue
-            yield CheckLine(subject=label, verdict="failed", detail=error.what, remedy=error.remedy)
+            yield failure(label, error)
         else:
             yield CheckLine(subject=label, verdict="ok", detail=say("читаются", "readable"))
 
@@ -241,7 +226,7 @@ def _check_field_names(client: AmocrmClient) -> Iterator[CheckLine]:
                 known.update(_field_name(payload) for payload in page.payloads)
     except SourceError as error:
         subject = say("поля", "fields")
-        yield CheckLine(subject=subject, verdict="failed", detail=error.what, remedy=error.remedy)
+        yield failure(subject, error)
         return
     for key, name in wanted.items():
         is_known = name.strip().casefold() in known

@@ -111,7 +111,13 @@ def _number(name: str | None) -> str | None:
 
 def _issued_on(invoice: _Element, account: Account) -> date | None:
     """amoCRM's invoices state no date of their own: the day they were made, in the account's zone."""
-    return None if invoice.created_at is None else local_day(from_unix(invoice.created_at), account.zone)
+    if invoice.created_at is None:
+        return None
+    try:
+        return local_day(from_unix(invoice.created_at), account.zone)
+    except OverflowError:
+        message = say("$.created_at: не время", "$.created_at: no time")
+        raise BadRecord("bad_time", message, path="$.created_at", got=str(invoice.created_at)[:40]) from None
 
 
 def _amount(fields: Sequence[FieldValue]) -> Decimal | None:

@@ -25,6 +25,7 @@ from connectors.amocrm.settings import AmocrmSettings
 from connectors.api import USER_AGENT
 from connectors.exchange import Ask, Exchange, Heard
 from connectors.tokens import Grant, RotatingTokens, TokenPair
+from connectors.vault import Vault
 
 logger = logging.getLogger("voronka.amocrm")
 
@@ -45,6 +46,7 @@ def open_rotating_tokens(
     *,
     clock: Clock,
     state_dir: Path,
+    vault: Vault,
     redact: Redactor,
     wait_turn: Callable[[], None],
     transport: httpx.BaseTransport | None = None,
@@ -54,11 +56,12 @@ def open_rotating_tokens(
     return RotatingTokens(
         source,
         AmocrmTokenServer(source, settings, redact=redact, transport=transport),
-        lambda path: Exchange(path, clock=clock, transport=transport),
+        lambda path: Exchange(path, clock=clock, vault=vault, transport=transport),
         name=re.sub(r"[^\w.-]", "_", f"amocrm-{host}-{settings.client_id}"),
         code=settings.code,
         clock=clock,
         state_dir=state_dir,
+        vault=vault,
         redact=redact,
         wait_turn=wait_turn,
         ahead=REFRESH_AHEAD,

@@ -20,6 +20,7 @@ from base.errors import (
 from base.secrets import Redactor
 from base.text import Text, say
 from connectors.amocrm.auth import NEW_TOKEN
+from connectors.decode import text_of
 from connectors.limiter import Limiter
 
 # After this many 403 pages of the edge in a row nothing more is asked: hammering prolongs the block.
@@ -90,18 +91,20 @@ class Refusals:
             problem = msgspec.json.decode(response.content, type=dict[str, Any])
         except msgspec.DecodeError:
             # Redacted before it is cut: half of a secret would not be known for one.
-            return " ".join(self._redact(response.text).split())[:300]
+            return " ".join(self._redact(text_of(response)).split())[:300]
         reasons = [
             f"{error.get('path')}: {error.get('detail')}"
-            for group in problem.get("validation-errors") or []
-            if isinstance(group, dict)
-            for error in group.get("errors") or []
-            if isinstance(error, dict)
+            for group in _objects(problem.get("validation-errors"))
+            for error in _objects(group.get("errors"))
         ]
         return self._redact("; ".join([str(problem.get("detail", "")), *reasons]).strip("; "))[:300]
 
     def _say(self, text: Text, **values: Any) -> Text:
         return say(text.ru, text.en, source=self._source, **values)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _is_json(response: httpx.Response) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
 from base.secrets import Secret
+from base.text import Text, say
 from connectors.stream import Settings
 
 
@@ -35,3 +37,15 @@ class AmocrmSettings(Settings, kw_only=True, forbid_unknown_fields=True, frozen=
     fields: FieldNames = FieldNames()
     # `all`: every custom field of a record becomes rows of core.custom_field_values; `named`: only `fields` are read.
     custom_fields: Literal["all", "named"] = "all"
+
+    def problems(self) -> Iterator[tuple[str, Text]]:
+        missing = [name for name in ("client_id", "client_secret", "redirect_uri") if not getattr(self, name)]
+        if not self.token and missing:
+            yield (
+                "token",
+                say(
+                    "нет ни token (долгосрочный токен интеграции), ни {missing}",
+                    "neither token (the integration's long-lived one) nor {missing}",
+                    missing=", ".join(missing),
+                ),
+            )

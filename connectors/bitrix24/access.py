@@ -107,6 +107,7 @@ class ApplicationAccess:
             settings,
             clock=runtime.clock,
             state_dir=runtime.state_dir,
+            vault=runtime.vault,
             redact=redact,
             transport=runtime.transport,
         )

@@ -71,6 +71,7 @@ class Failure(msgspec.Struct):
 class Envelope(msgspec.Struct):
     result: msgspec.Raw = NULL
     next: Scalar = None
+    total: Scalar = None
     time: Timing | list[Any] | None = None
     error: Scalar | msgspec.UnsetType = msgspec.UNSET
     error_description: Scalar = None

@@ -19,6 +19,7 @@ from connectors.bitrix24.listings import DEAL, DEAL_CONTACTS, INVOICE
 from connectors.bitrix24.php import Params
 from connectors.bitrix24.refusals import MissingMethodError, MissingScopeError
 from connectors.bitrix24.values import Scalar, as_flag, as_text
+from connectors.checking import compare_clocks, failure
 from connectors.stream import CheckLine, Request
 
 MOST_SKEW = timedelta(seconds=30)
@@ -64,7 +65,7 @@ def check(client: Bitrix24Client) -> Iterator[CheckLine]:
         with documented(client.source, "profile"):
             profile = msgspec.json.decode(result, type=_Profile)
     except SourceError as error:
-        yield CheckLine(subject=say("доступ", "access"), verdict="failed", detail=error.what, remedy=error.remedy)
+        yield failure(say("доступ", "access"), error)
         return
     name = " ".join(text for part in (profile.NAME, profile.LAST_NAME) if (text := as_text(part)))
     told = {"name": name or str(profile.ID), "rate": client.rate}
@@ -85,7 +86,8 @@ def check(client: Bitrix24Client) -> Iterator[CheckLine]:
     yield _check_expiry(client)
     yield _check_admin(profile)
     yield from _check_scopes(client)
-    yield from _check_skew(client)
+    if client.api.skew is not None:
+        yield compare_clocks(say("Битрикс24", "Bitrix24"), client.api.skew, MOST_SKEW)
     yield from _check_lists(client)
     yield from _check_time_filter(client)
     yield from _check_fields(client)
@@ -161,23 +163,6 @@ def _check_scopes(client: Bitrix24Client) -> Iterator[CheckLine]:
             )
 
 
-def _check_skew(client: Bitrix24Client) -> Iterator[CheckLine]:
-    skew = client.api.skew
-    if skew is None:
-        return
-    is_large = abs(skew) > MOST_SKEW
-    yield CheckLine(
-        subject=say("часы", "clock"),
-        verdict="warning" if is_large else "ok",
-        detail=say(
-            "часы портала отличаются на {seconds:+.0f} с",
-            "the portal's clock differs by {seconds:+.0f} s",
-            seconds=skew.total_seconds(),
-        ),
-        remedy=say("Настройте NTP на этой машине.", "Set up NTP on this machine.") if is_large else None,
-    )
-
-
 def _check_lists(client: Bitrix24Client) -> Iterator[CheckLine]:
     commands = [
         Command(key=f"c{place}", method=method, params={**params, "start": -1})
@@ -186,14 +171,14 @@ def _check_lists(client: Bitrix24Client) -> Iterator[CheckLine]:
     try:
         answer = client.batch(commands, halt=False)
     except SourceError as error:
-        yield CheckLine(subject=say("списки", "lists"), verdict="failed", detail=error.what, remedy=error.remedy)
+        yield failure(say("списки", "lists"), error)
         return
     for (label, method, _), command in zip(PROBES, commands, strict=True):
-        failure = answer.failures.get(command.key)
-        if failure is None:
+        refused = answer.failures.get(command.key)
+        if refused is None:
             yield CheckLine(subject=label, verdict="ok", detail=say("читаются", "readable"))
             continue
-        refusal = client.refusals.of(failure, method)
+        refusal = client.refusals.of(refused, method)
         if isinstance(refusal, MissingScopeError):
             # Told above, with where to switch it on.
             continue

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from base.errors import SourceError
 from base.times import MICROS, from_unix, to_unix
 from connectors.bitrix24.answers import RowPage, documented, read_rows
 from connectors.bitrix24.client import Bitrix24Client
@@ -34,6 +35,8 @@ def fetch_changed(client: Bitrix24Client, listing: Listing, request: Request) ->
     A full reading from a configured start does not meet what an earlier start or a window brought: it sweeps as well.
     """
     position: Position | None = None
+    if request.full and not request.window:
+        yield _counted(client, listing)
     for page in read_changed(client, listing, request):
         position = page.position
         yield page
@@ -66,6 +69,16 @@ def read_changed(client: Bitrix24Client, listing: Listing, request: Request) -> 
         if files:
             page.payloads = [without_addresses(payload, files) for payload in page.payloads]
         yield page
+
+
+def _counted(client: Bitrix24Client, listing: Listing) -> Page:
+    """What the portal itself says there is; the records are read, so a refusal to count is no failure."""
+    page = as_page(RowPage(), listing, position=None)
+    try:
+        page.total = as_int(client.call(listing.method, listing.counted()).total)
+    except SourceError as error:
+        logger.warning("source=%s method=%s event=not_counted detail=%s", client.source, listing.method, error)
+    return page
 
 
 def is_sweep_due(client: Bitrix24Client, position: Position, request: Request) -> bool:

@@ -59,6 +59,11 @@ class Listing:
             asked["select"] = list(chosen)
         return {**asked, "start": -1}
 
+    def counted(self) -> dict[str, Param]:
+        """Parameters of a page that tells how many records there are: counting costs the portal, so ask seldom."""
+        asked = self.page({}, after=0, select=(self.id_field,))
+        return {**asked, "start": 0}
+
     def ids_alone(self) -> Listing:
         """The same list with nothing but ids: the cheapest way to learn what still exists."""
         return replace(self, select=(self.id_field,), time_field="", user_fields=False)

@@ -14,6 +14,7 @@ from connectors.bitrix24.settings import Bitrix24Settings
 from connectors.bitrix24.values import (
     Scalar,
     as_currency,
+    as_day,
     as_flag,
     as_id,
     as_int,
@@ -32,7 +33,7 @@ STAGES = target(
 DEALS = target(
     "core.deals",
     "deal_id pipeline_id stage_id owner_id company_id title amount currency created_at updated_at closed_at"
-    " loss_reason lead_source lead_id invoice_number contract_number order_id tax_id url",
+    " planned_close_on loss_reason lead_source lead_id invoice_number contract_number order_id tax_id url",
 )
 DEAL_CONTACTS = target("core.deal_contacts", "deal_id contact_id is_main", owned_by="deal_id")
 CONTACTS = target("core.contacts", "contact_id name phones emails company_id owner_id created_at updated_at")
@@ -113,6 +114,7 @@ class _Deal(msgspec.Struct):
     DATE_CREATE: Scalar = None
     DATE_MODIFY: Scalar = None
     MOVED_TIME: Scalar = None
+    CLOSEDATE: Scalar = None
     CLOSED: Scalar = None
     IS_RECURRING: Scalar = None
     SOURCE_ID: Scalar = None
@@ -217,7 +219,10 @@ def map_pipeline(record: RawRecord, context: MapContext, rows: Rows) -> None:
 
 
 def map_deal(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    """A deal. CLOSEDATE is a plan anybody edits: the closing time is the last move of a deal that is closed."""
+    """A deal. CLOSEDATE is a plan anybody edits: the closing time is the last move of a deal that is closed.
+
+    Of a closed deal it is no plan any more: most portals overwrite it with the day of closing.
+    """
     deal = decode_record(_DEAL, record.payload)
     if as_flag(deal.IS_RECURRING):
         # The template of a recurring deal: nothing was ever sold by it.
@@ -241,6 +246,7 @@ def map_deal(record: RawRecord, context: MapContext, rows: Rows) -> None:
             as_micros(deal.DATE_CREATE, "$.DATE_CREATE"),
             as_micros(deal.DATE_MODIFY, "$.DATE_MODIFY"),
             as_micros(deal.MOVED_TIME, "$.MOVED_TIME") if is_closed else None,
+            None if is_closed else as_day(deal.CLOSEDATE, "$.CLOSEDATE"),
             _loss_reason(deal, pipeline_id, portal, fields),
             lead_source(deal.SOURCE_ID, deal.UTM_SOURCE, portal),
             as_link(deal.LEAD_ID),

@@ -248,6 +248,11 @@ def map_call(record: RawRecord, context: MapContext, rows: Rows) -> None:
     needs one line for a person's deals and calls."""
     call = decode_record(_CALL, record.payload)
     legs = [_as_leg(leg, place) for place, leg in enumerate(call.rows)]
+    started = [leg.started_at for leg in legs if leg.started_at is not None]
+    if not started:
+        path = "$.rows[0].CALL_START_DATE"
+        message = say("{path}: нет времени начала звонка", "{path}: no time at which the call began", path=path)
+        raise BadRecord("no_time", message, path=path, expected="ISO 8601 with an offset")
     speaker = choose_speaker(legs)
     first = min(call.rows, key=lambda leg: as_int(leg.ID) or 0)
     is_answered = any(_is_answered(leg) for leg in call.rows)
@@ -260,7 +265,7 @@ def map_call(record: RawRecord, context: MapContext, rows: Rows) -> None:
         Conversation(
             call_id=call.call_id,
             direction=_direction(first),
-            started_at=min(leg.started_at for leg in legs if leg.started_at is not None),
+            started_at=min(started),
             external_number=normalise_phone(raw, country=context.country).e164,
             external_number_raw=raw,
             line=as_text(first.PORTAL_NUMBER),

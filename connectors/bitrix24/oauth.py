@@ -23,6 +23,7 @@ from connectors.api import USER_AGENT
 from connectors.bitrix24.settings import Bitrix24Settings, is_same_vendor
 from connectors.exchange import Ask, Exchange, Heard
 from connectors.tokens import Grant, RotatingTokens, TokenPair
+from connectors.vault import Vault
 
 TIMEOUT = 30.0
 ACCESS_TOKEN_SECONDS = 3600
@@ -37,6 +38,7 @@ def open_rotating_tokens(
     *,
     clock: Clock,
     state_dir: Path,
+    vault: Vault,
     redact: Redactor,
     transport: httpx.BaseTransport | None = None,
 ) -> RotatingTokens:
@@ -45,12 +47,13 @@ def open_rotating_tokens(
     return RotatingTokens(
         source,
         Bitrix24TokenServer(source, settings, redact=redact),
-        lambda path: Exchange(path, clock=clock, transport=transport),
+        lambda path: Exchange(path, clock=clock, vault=vault, transport=transport),
         name=re.sub(r"[^\w.-]", "_", f"bitrix24-{host}-{settings.client_id}"),
         # Whichever was given begins the chain.
         code=settings.code or settings.refresh_token,
         clock=clock,
         state_dir=state_dir,
+        vault=vault,
         redact=redact,
         wait_turn=lambda: None,
         ahead=REFRESH_AHEAD,

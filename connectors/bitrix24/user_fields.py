@@ -101,10 +101,18 @@ def _descriptions(kind: str, context: MapContext) -> Mapping[str, Field]:
     cached: dict[str, Field] | None = context.cache.get(f"bitrix24.user_fields.{kind}")
     if cached is None:
         listed = context.dictionaries.get("user_fields", {})
-        own = {key: payload for key, payload in listed.items() if key.startswith(f"{kind}-")}
-        cached = {key.partition("-")[2]: decode_record(_FIELD, payload) for key, payload in own.items()}
+        own = {key.partition("-")[2]: payload for key, payload in listed.items() if key.startswith(f"{kind}-")}
+        cached = {code: field for code, payload in own.items() if (field := _described(payload)) is not None}
         context.cache[f"bitrix24.user_fields.{kind}"] = cached
     return cached
+
+
+def _described(payload: bytes) -> Field | None:
+    """None: unreadable, which its own stream has rejected. It must not cost every deal of the portal."""
+    try:
+        return decode_record(_FIELD, payload)
+    except BadRecord:
+        return None
 
 
 Typed = tuple[str | None, Decimal | None, date | None, int | None, str | None, str | None]

@@ -23,12 +23,12 @@ OLD_CODES = {"RUR": "RUB", "BYR": "BYN"}
 
 
 def as_int(value: Scalar) -> int | None:
-    """An id or count; None for empty ones and for what is no whole number."""
+    """An id or count; None for empty ones and for what is no whole number, whatever a list of ids may hold."""
     if value is None or value is False or value == "":
         return None
     try:
         return int(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

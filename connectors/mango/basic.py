@@ -38,6 +38,8 @@ FIELDS = (
 BASIC_WINDOW_DAYS = 7
 # A call belongs to the window it was created in; its later legs may begin this long after the window's end.
 LONGEST_CALL = timedelta(hours=6)
+# Digits of Unix seconds that a calendar still knows.
+LONGEST_TIME = 11
 
 Row = dict[str, str]
 
@@ -107,5 +109,9 @@ def _own_id(row: Row) -> str:
 
 def _created(row: Row) -> int:
     """When the call began: of the group of legs where it is stated, else of this leg."""
-    stated = row["create"] if row["create"].isdigit() and int(row["create"]) > 0 else row["start"]
-    return int(stated) if stated.isdigit() else 0
+    return _seconds(row["create"]) or _seconds(row["start"])
+
+
+def _seconds(cell: str) -> int:
+    """Unix time; 0 for what is none, which the mapping rejects by name."""
+    return int(cell) if cell.isdecimal() and len(cell) <= LONGEST_TIME else 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Literal
 
 from base.errors import BlockedError, SourceError
 from base.text import Text, say
+from connectors.checking import compare_clocks, failure, finding
 from connectors.mango.client import MangoClient
 from connectors.mango.reports import EXTENDED, extended_parameters
 from connectors.mango.windows import split_windows
@@ -23,22 +23,22 @@ def check(client: MangoClient) -> Iterator[CheckLine]:
     try:
         balance = client.fetch_balance()
     except SourceError as error:
-        yield _failed(subject, error)
+        yield failure(subject, error)
         return
-    yield _line(subject, "ok", say("приняты, баланс {balance}", "accepted, balance {balance}", balance=balance))
+    yield finding(subject, "ok", say("приняты, баланс {balance}", "accepted, balance {balance}", balance=balance))
     probes: tuple[tuple[Text, Callable[[], Text]], ...] = (
         (say("сотрудники", "employees"), lambda: _count_users(client)),
         (say("статистика звонков", "call statistics"), lambda: _order_statistics(client)),
     )
     for subject, probe in probes:
         try:
-            yield _line(subject, "ok", probe())
+            yield finding(subject, "ok", probe())
         except BlockedError as error:
-            yield _failed(subject, error)
+            yield failure(subject, error)
             return
         except SourceError as error:
-            yield _failed(subject, error)
-    yield _check_clock(client)
+            yield failure(subject, error)
+    yield compare_clocks("Mango", client.skew, LARGEST_SKEW)
 
 
 def _count_users(client: MangoClient) -> Text:
@@ -51,29 +51,3 @@ def _order_statistics(client: MangoClient) -> Text:
     window = next(split_windows(last, last))
     client.start_report(EXTENDED.start_path, extended_parameters(window, 0, limit=1))
     return say("доступна", "available")
-
-
-def _check_clock(client: MangoClient) -> CheckLine:
-    subject = say("часы", "clock")
-    skew = client.skew
-    if skew is None:
-        return _line(subject, "warning", say("Mango не назвал времени", "Mango stated no time"))
-    seconds = int(skew.total_seconds())
-    if abs(skew) > LARGEST_SKEW:
-        return _line(
-            subject,
-            "warning",
-            say("расходятся с Mango на {seconds} с", "{seconds} s apart from Mango's", seconds=seconds),
-            say("Включите синхронизацию времени на этой машине.", "Switch on this machine's time synchronisation."),
-        )
-    return _line(subject, "ok", say("совпадают ({seconds} с)", "agree ({seconds} s)", seconds=seconds))
-
-
-def _failed(subject: Text, error: SourceError) -> CheckLine:
-    return _line(subject, "failed", error.what, error.remedy)
-
-
-def _line(
-    subject: Text, verdict: Literal["ok", "warning", "failed"], detail: Text, remedy: Text | None = None
-) -> CheckLine:
-    return CheckLine(subject=subject, verdict=verdict, detail=detail, remedy=remedy)

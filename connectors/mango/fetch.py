@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from base.errors import ServerFaultError
 from base.text import say
 from base.times import MICROS, from_unix, to_unix
 from connectors.mango.basic import BASIC_WINDOW_DAYS, fetch_basic_window
@@ -23,6 +24,9 @@ logger = logging.getLogger("voronka.mango")
 
 # How far back a first load goes when the configuration doesn't say: how long the vendor keeps calls is unknown.
 FIRST_LOAD_DAYS = 365
+DAY = timedelta(days=1)
+# The years 2000 to 2099, in Unix seconds.
+PLAUSIBLE = (946_684_800, 4_102_444_800)
 
 
 # ── dictionaries ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -177,6 +181,7 @@ def _fetch_window(client: MangoClient, plan: _Plan, window: Window, offset: int)
             if digest not in seen:
                 seen.add(digest)
                 _append_call(page, payload)
+        _refuse_another_period(client, window, page)
         offset += PAGE_CALLS
         if len(calls) < PAGE_CALLS:
             yield _finish_window(page, plan, window)
@@ -186,6 +191,32 @@ def _fetch_window(client: MangoClient, plan: _Plan, window: Window, offset: int)
                 "window": {"from": to_unix(window.start), "to": to_unix(window.end), "offset": offset}
             }
         yield page
+
+
+def _refuse_another_period(client: MangoClient, window: Window, page: Page) -> None:
+    """A report of another period, all of it: an answer mixed up, after which the window would count as read.
+
+    Raises:
+        ServerFaultError: no call of the page lies in the window or within a day of it.
+    """
+    seconds = (cursor // MICROS for cursor in page.cursors)
+    # What is no time of a call at all is the mapping's to reject, one by one.
+    times = [from_unix(second) for second in seconds if PLAUSIBLE[0] <= second < PLAUSIBLE[1]]
+    if times and not any(window.start - DAY <= time <= window.end + DAY for time in times):
+        raise ServerFaultError(
+            say(
+                "{source}: запрошены звонки с {start:%d.%m.%Y} по {end:%d.%m.%Y}, а пришли с {first:%d.%m.%Y} по "
+                "{last:%d.%m.%Y}",
+                "{source}: calls from {start:%Y-%m-%d} to {end:%Y-%m-%d} were asked for, {first:%Y-%m-%d} to "
+                "{last:%Y-%m-%d} came",
+                source=client.source,
+                start=window.start,
+                end=window.end,
+                first=min(times),
+                last=max(times),
+            ),
+            say("Повторите позже: ничего из этого не загружено.", "Repeat later: nothing of it was loaded."),
+        )
 
 
 def _append_call(page: Page, payload: bytes) -> None:

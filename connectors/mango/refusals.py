@@ -106,7 +106,7 @@ def stated_code(response: httpx.Response) -> int | None:
     except msgspec.DecodeError:
         return None
     for value in (verdict.result, verdict.code):
-        if isinstance(value, str) and value.isdigit():
+        if isinstance(value, str) and value.isdecimal() and len(value) < 10:
             value = int(value)
         if isinstance(value, int) and value >= 1000:
             return value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Literal
 
 from base.errors import SourceError
 from base.text import Text, say
+from connectors.checking import compare_clocks, failure, finding
 from connectors.stream import CheckLine
 from connectors.zadarma.client import ZadarmaClient
 from connectors.zadarma.fetch import PBX
@@ -22,9 +22,9 @@ def check(client: ZadarmaClient) -> Iterator[CheckLine]:
     try:
         balance = client.fetch_balance()
     except SourceError as error:
-        yield _failed(subject, error)
+        yield failure(subject, error)
         return
-    yield _line(subject, "ok", say("приняты, баланс {balance}", "accepted, balance {balance}", balance=balance))
+    yield finding(subject, "ok", say("приняты, баланс {balance}", "accepted, balance {balance}", balance=balance))
     probes: list[tuple[Text, Callable[[], CheckLine]]] = [
         (say("часовой пояс", "time zone"), lambda: _check_zone(client)),
         (say("статистика звонков", "call statistics"), lambda: _check_statistics(client)),
@@ -35,8 +35,8 @@ def check(client: ZadarmaClient) -> Iterator[CheckLine]:
         try:
             yield probe()
         except SourceError as error:
-            yield _failed(subject, error)
-    yield _check_clock(client)
+            yield failure(subject, error)
+    yield compare_clocks("Zadarma", client.skew, LARGEST_SKEW)
 
 
 def _check_zone(client: ZadarmaClient) -> CheckLine:
@@ -45,7 +45,7 @@ def _check_zone(client: ZadarmaClient) -> CheckLine:
     stated = client.fetch_offset()
     ours = client.now().astimezone(client.zone).utcoffset()
     if stated != ours:
-        return _line(
+        return finding(
             subject,
             "warning",
             say(
@@ -57,12 +57,12 @@ def _check_zone(client: ZadarmaClient) -> CheckLine:
             ),
             say("Укажите timezone источника как в кабинете.", "Set the source's timezone as in the account."),
         )
-    return _line(subject, "ok", say("{zone}, как в кабинете", "{zone}, as in the account", zone=client.zone.key))
+    return finding(subject, "ok", say("{zone}, как в кабинете", "{zone}, as in the account", zone=client.zone.key))
 
 
 def _check_extensions(client: ZadarmaClient) -> CheckLine:
     found = len(client.fetch_extensions())
-    return _line(say("внутренние номера", "extensions"), "ok", say("видно: {count}", "visible: {count}", count=found))
+    return finding(say("внутренние номера", "extensions"), "ok", say("видно: {count}", "visible: {count}", count=found))
 
 
 def _check_statistics(client: ZadarmaClient) -> CheckLine:
@@ -72,30 +72,4 @@ def _check_statistics(client: ZadarmaClient) -> CheckLine:
         client.fetch_page(PBX, period | {"version": "2"}, 0)
     else:
         client.fetch_page("statistics/", period, 0)
-    return _line(say("статистика звонков", "call statistics"), "ok", say("доступна", "available"))
-
-
-def _check_clock(client: ZadarmaClient) -> CheckLine:
-    subject = say("часы", "clock")
-    skew = client.skew
-    if skew is None:
-        return _line(subject, "warning", say("Zadarma не назвала времени", "Zadarma stated no time"))
-    seconds = int(skew.total_seconds())
-    if abs(skew) > LARGEST_SKEW:
-        return _line(
-            subject,
-            "warning",
-            say("расходятся с Zadarma на {seconds} с", "{seconds} s apart from Zadarma's", seconds=seconds),
-            say("Включите синхронизацию времени на этой машине.", "Switch on this machine's time synchronisation."),
-        )
-    return _line(subject, "ok", say("совпадают ({seconds} с)", "agree ({seconds} s)", seconds=seconds))
-
-
-def _failed(subject: Text, error: SourceError) -> CheckLine:
-    return _line(subject, "failed", error.what, error.remedy)
-
-
-def _line(
-    subject: Text, verdict: Literal["ok", "warning", "failed"], detail: Text, remedy: Text | None = None
-) -> CheckLine:
-    return CheckLine(subject=subject, verdict=verdict, detail=detail, remedy=remedy)
+    return finding(say("статистика звонков", "call statistics"), "ok", say("доступна", "available"))

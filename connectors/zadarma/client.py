@@ -15,7 +15,7 @@ import msgspec
 from base.errors import BudgetError, CredentialsError, ProtocolError, SourceError
 from base.secrets import Redactor
 from base.text import Text, say
-from base.times import from_unix
+from base.times import from_unix, to_unix
 from connectors.api import Api, Dialect, retry_after
 from connectors.inner_limiter import InnerLimiter
 from connectors.limiter import Limiter
@@ -34,6 +34,10 @@ PAGE_ROWS = 1000
 # A refusal names the end of its minute; a stated time far away is a wrong clock.
 LONGEST_REFUSAL = 120.0
 USUAL_REFUSAL = 60.0
+# No clock on Earth is further from UTC than 14 hours.
+FARTHEST_QUARTERS = 56
+# Digits of Unix seconds that a calendar still knows.
+LONGEST_TIME = 11
 
 
 class _Status(msgspec.Struct):
@@ -158,7 +162,15 @@ class ZadarmaClient(Client):
             raise ProtocolError(
                 say("Непонятное время счёта: {text}", "An unreadable account time: {text}", text=answer.datetime)
             ) from None
-        quarters = round((wall - from_unix(answer.unixtime)).total_seconds() / 900)
+        quarters = (to_unix(wall) - answer.unixtime + 450) // 900
+        if abs(quarters) > FARTHEST_QUARTERS:
+            raise ProtocolError(
+                say(
+                    "Часы счёта и время Unix расходятся на {hours} ч",
+                    "The account's clock and its Unix time are {hours} h apart",
+                    hours=quarters // 4,
+                )
+            )
         return timedelta(minutes=15 * quarters)
 
     def _ask(
@@ -194,7 +206,7 @@ class ZadarmaClient(Client):
 
     def _refused_for(self, response: httpx.Response) -> float:
         reset = response.headers.get("x-ratelimit-reset", "")
-        if reset.isdigit():
+        if reset.isdecimal() and len(reset) <= LONGEST_TIME:
             seconds = (from_unix(int(reset)) - self._api.now()).total_seconds()
         else:
             stated = retry_after(response, self._api.clock)

@@ -97,6 +97,27 @@ def test_core_equals_the_portal_and_unlogged_changes_become_events(tmp_path: Pat
     assert portal.living() == portal.truth()
 
 
+def test_a_planned_closing_day_put_off_is_seen_between_loads(tmp_path: Path, empty_files: Path) -> None:
+    """I-11 stands on these. Closing a deal overwrites its planned day, which is no move of anybody's."""
+    shutil.copytree(empty_files, tmp_path / "var")
+    portal = Portal(tmp_path, seed=2)
+    put_off, won = sorted(int(d["ID"]) for d in portal.world.tables["deals"] if d["STAGE_SEMANTIC_ID"] == "P")[:2]
+    portal.world.edit("deals", put_off, portal.clock.now(), CLOSEDATE="2026-11-10T03:00:00+03:00")
+    portal.world.edit("deals", won, portal.clock.now(), CLOSEDATE="2026-11-10T03:00:00+03:00")
+    portal.sync()
+    portal.clock.advance(3600)
+    portal.world.edit("deals", put_off, portal.clock.now(), CLOSEDATE="2026-11-20T03:00:00+03:00")
+    over = {"CLOSED": "Y", "STAGE_SEMANTIC_ID": "S", "CLOSEDATE": "2026-11-24T03:00:00+03:00"}
+    portal.world.edit("deals", won, portal.clock.now(), **over)
+    portal.sync()
+    days = dict(portal.rows("SELECT deal_id, planned_close_on::VARCHAR FROM core.deals"))
+    assert (days[str(put_off)], days[str(won)]) == ("2026-11-20", None)
+    events = portal.rows(
+        "SELECT deal_id, from_value, to_value, precision FROM core.deal_events WHERE event_type = 'close_date'"
+    )
+    assert events == [(str(put_off), "2026-11-10", "2026-11-20", "load_interval")]
+
+
 def test_calls_and_people_of_the_company_arrive(tmp_path: Path, empty_files: Path) -> None:
     shutil.copytree(empty_files, tmp_path / "var")
     portal = Portal(tmp_path, seed=3)
