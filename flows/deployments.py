@@ -25,10 +25,12 @@ from pydantic import Field
 
 from base.errors import SourceError, VoronkaError
 from base.secrets import Redactor
+from base.shown import clean, fence
 from base.text import Text
 from flows.project import Project
 from flows.steps import publish as publish_step
 from flows.steps import recompute as recompute_step
+from flows.steps import retain as retain_step
 from flows.steps import sync as sync_step
 from flows.steps.progress import Reached, StreamReport
 from metrics.compute import PeriodReport
@@ -85,7 +87,7 @@ class RunProgress:
         self._redact = Redactor(project.secrets)
 
     def render(self, text: Text | VoronkaError | None) -> str:
-        return self._redact(text.render(self._language)) if text is not None else ""
+        return clean(self._redact(text.render(self._language)), keep_lines=True) if text is not None else ""
 
     def say(self, message: Text) -> None:
         get_run_logger().info(self.render(message))
@@ -132,13 +134,21 @@ def _may_heal(_task: object, _run: object, state: State[Any]) -> bool:
 
 
 @task(name="sync", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[60, 600], retry_condition_fn=_may_heal)
-def sync_sources(sources: Sequence[str] = (), start: date | None = None, end: date | None = None) -> None:
-    """Read the named sources, or all; what is new, or a window of local days, both inclusive. What one of them
-    refused stops no other, and fails the step at its end."""
+def sync_sources(
+    sources: Sequence[str] = (), start: date | None = None, end: date | None = None, full: bool = False
+) -> None:
+    """Read the named sources, or all; what is new, a window of local days, both inclusive, or everything. What one of
+    them refused stops no other, and fails the step at its end."""
     project = read_project()
     with telling(project) as progress:
         report = sync_step.sync(
-            project, sources=sources, start=start, end=end, wait_seconds=WAIT_SECONDS, progress=progress
+            project,
+            sources=sources,
+            full=full,
+            start=start,
+            end=end,
+            wait_seconds=WAIT_SECONDS,
+            progress=progress,
         )
     errors = {(stream.source, stream.stream): stream.error for stream in report.streams if stream.error}
     rows = [{**_summary(stream), "error": progress.render(stream.error)} for stream in report.streams]
@@ -147,6 +157,16 @@ def sync_sources(sources: Sequence[str] = (), start: date | None = None, end: da
         lines = [f"{source}.{stream}: {progress.render(error)}" for (source, stream), error in errors.items()]
         outage = any(isinstance(error, SourceError) and error.retryable for error in errors.values())
         raise StepFailed("\n".join(lines), retryable=outage)
+
+
+@task(name="retain", cache_policy=NO_CACHE)
+def let_go_of_raw() -> None:
+    """Let go of raw payloads that no setting keeps."""
+    project = read_project()
+    with telling(project) as progress:
+        report = retain_step.retain(project, wait_seconds=WAIT_SECONDS, progress=progress)
+    records = sum(stream.records for stream in report.streams)
+    get_run_logger().info("records=%s bytes_saved=%s", records, report.saved)
 
 
 @task(name="recompute", cache_policy=NO_CACHE, task_run_name="recompute {names}")
@@ -175,7 +195,7 @@ def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     """Leave what went wrong, and what to do, on the page of artifacts."""
     create_markdown_artifact(
         key="failure",
-        markdown=f"## {flow.name} · {flow_run.name}\n\n```\n{state.message}\n```\n",
+        markdown=f"## {flow.name} · {clean(flow_run.name)}\n\n{fence(state.message or '')}\n",
         description=f"{flow.name} failed",
     )
 
@@ -184,6 +204,7 @@ def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
 def nightly() -> None:
     """Sync, recompute every open period that changed, publish. A source's failure stops none of the rest."""
     synced = sync_sources(return_state=True)
+    let_go_of_raw()
     recompute_periods(None)
     publish_file()
     # Raises what the sync ended with: the night is failed, though all that could be done was done.
@@ -198,6 +219,20 @@ def intraday() -> None:
         sources = sync_step.sources_of(project, {"calls", "money"})
     if sources:
         synced = sync_sources(sources, return_state=True)
+        recompute_periods(None)
+        publish_file()
+        synced.result()
+
+
+@flow(name="reconcile", on_failure=[tell_failure], on_crashed=[tell_failure])
+def reconcile() -> None:
+    """Read the CRMs whole and compare: deletions nobody told of, records edited under an old time, anything missed.
+    `voronka status` shows what was found."""
+    project = read_project()
+    with telling(project):
+        sources = sync_step.sweeping_sources(project)
+    if sources:
+        synced = sync_sources.with_options(task_run_name="reconcile")(sources, full=True, return_state=True)
         recompute_periods(None)
         publish_file()
         synced.result()

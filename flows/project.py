@@ -10,6 +10,7 @@ from typing import Literal
 
 from base.secrets import Secret
 from connectors.stream import Settings
+from connectors.vault import Vault
 from metrics.settings import Company
 
 
@@ -46,6 +47,8 @@ class Project:
     sources: Mapping[str, Source] = field(default_factory=dict)
     # Tokens, limiters and logs of this installation, outside the databases.
     state_dir: Path
+    # How the token files there are closed.
+    vault: Vault = field(default_factory=Vault)
     # Every secret of the configuration, for redacting what is shown or logged.
     secrets: tuple[Secret, ...] = ()
 

@@ -7,7 +7,7 @@ NULL means unassigned. `local_date` is the event's day in the company's time zon
 
 from __future__ import annotations
 
-from models.columns import day, flag, integer, money, number, relation, text, texts, utc
+from models.columns import PERSONAL, STAND_IN, day, flag, integer, money, number, relation, text, texts, utc
 
 _CREDIT = "Person credited; NULL = unassigned."
 _TEAM = "That person's team at the moment; NULL = unassigned."
@@ -122,8 +122,8 @@ CALLS = relation(
     utc("started_at", "Start, UTC."),
     day("local_date", _LOCAL),
     text("direction", "in or out."),
-    text("external_number", "The outside party in E.164; NULL = hidden."),
-    text("extension", "Extension that held it."),
+    text("external_number", "The outside party in E.164; NULL = hidden.", personal="phone"),
+    text("extension", "Extension that held it.", personal="extension"),
     text("person_id", "Person of that extension at the start; NULL = unassigned."),
     text("team", _TEAM),
     text("line_team", "Team of the line, for missed calls; NULL = unassigned."),
@@ -157,7 +157,7 @@ MISSED_CALLS = relation(
     text("call_id", "Call.", key=True),
     utc("started_at", "Start, UTC."),
     day("local_date", _LOCAL),
-    text("external_number", "The outside party in E.164; NULL = hidden."),
+    text("external_number", "The outside party in E.164; NULL = hidden.", personal="phone"),
     text("line_team", "Team of the line; NULL = unassigned."),
     utc("callback_ends_at", "When callback_minutes of working time run out, by the team's hours, UTC."),
     utc("called_back_at", "First attempt to the number, or answered call from it, afterwards, UTC; NULL = none."),
@@ -250,7 +250,7 @@ PAYMENTS = relation(
     text("payment_id", "Payment.", key=True),
     text("deal_source", "Deal's source; '' = unmatched.", key=True),
     text("deal_id", "Deal; '' = unmatched.", key=True),
-    text("pipeline_id", "Deal's pipeline."),
+    text("pipeline_id", "Pipeline the deal stood in then (a refund: at the payment it returns)."),
     day("local_date", "Day of posting."),
     utc("occurred_at", "End of that day (23:59:59 local), UTC."),
     money("amount", "Amount in the company's currency; a refund is negative."),
@@ -270,7 +270,7 @@ PAID_DEALS = relation(
     text("source", "Deal's source.", key=True),
     text("deal_id", "Deal.", key=True),
     integer("ordinal", "Order within the deal, from 1.", key=True),
-    text("pipeline_id", "Deal's pipeline."),
+    text("pipeline_id", "Pipeline the deal stood in then (-1: when it became paid)."),
     day("local_date", "Day of the payment that decided it."),
     utc("occurred_at", "End of that day (23:59:59 local), UTC."),
     integer("sign", "1 = became paid, -1 = fully refunded."),
@@ -304,7 +304,7 @@ ORDER_DEALS = relation(
     text("order_id", "Order or invoice.", key=True),
     text("deal_source", "Deal's source.", key=True),
     text("deal_id", "Deal.", key=True),
-    text("number_key", "Its printed number as it is compared."),
+    text("number_key", "Its printed number as it is compared.", personal="number"),
     day("issued_on", "Its date."),
 )
 
@@ -328,8 +328,8 @@ PAYMENT_NUMBERS = relation(
     text("payment_id", "Payment.", key=True),
     integer("ordinal", "Order in the text, from 1; 0 = the purpose was read, with its digest.", key=True),
     text("role", "read, invoice, contract, order, payment_order, tax_id."),
-    text("number_key", "Number as it is compared, or a taxpayer id."),
-    text("short_key", "Number without prefix and leading zeros."),
+    text("number_key", "Number as it is compared, or a taxpayer id.", personal="number"),
+    text("short_key", "Number without prefix and leading zeros.", personal="number"),
     day("issued_on", "Date beside the number."),
     text("digest", "Digest of the purpose and of the reader's rules."),
 )
@@ -337,9 +337,9 @@ PAYMENT_NUMBERS = relation(
 NUMBER_KEYS = relation(
     "calc.number_keys",
     "How a document's printed number is compared.",
-    text("number", "Number as written in the CRM or in accounting.", key=True),
-    text("number_key", "Normalised."),
-    text("short_key", "Without prefix and leading zeros."),
+    text("number", "Number as written in the CRM or in accounting.", key=True, personal="number"),
+    text("number_key", "Normalised.", personal="number"),
+    text("short_key", "Without prefix and leading zeros.", personal="number"),
     text("digest", "Digest of the reader's rules."),
 )
 
@@ -356,3 +356,13 @@ MATCH_CANDIDATES = relation(
         "unconfirmed), tax_id_only, amount_only.",
     ),
 )
+
+TIES = relation(
+    "calc.ties",
+    "What a record is tied to others by, as resolve last saw it: records that share a tie are resolved together.",
+    integer("owner", "Hash of the record's kind, source and id.", key=True),
+    text("kind", "record; contact or part: an entry of a list; asks: an amount asked for.", key=True),
+    integer("tie", "Hash of a phone, number, taxpayer id or other record.", key=True),
+)
+# The hash of a phone is found by trying all phones; nobody who reads a published file resolves anything.
+TIES.c.tie.info |= {PERSONAL: "number", STAND_IN: "CAST(hash(uuid()) >> 1 AS BIGINT)"}

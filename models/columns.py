@@ -6,7 +6,7 @@ target (design: keys and indexes make loads slower there, and DuckLake refuses t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
@@ -17,6 +17,19 @@ RAW = sa.MetaData()
 Column = sa.Column[Any]
 # Where a column keeps the name of its compression (`Column.info`).
 COMPRESSION = "compression"
+# What a column can tell of a person (`Column.info`), and what stands in its place where that is not published.
+PERSONAL = "personal"
+STAND_IN = "stand_in"
+Personal = Literal[
+    "phone",  # in E.164, or as the telephony wrote it
+    "extension",  # an extension, unless a call was led on to somebody's own phone
+    "email",
+    "number",  # a taxpayer id, an account, a number that people type
+    "customer",  # what resolve calls a customer by: a taxpayer id, an account or a name may be in it
+    "name",
+    "text",  # free text: nobody knows what is in it
+]
+PERSONAL_KINDS: tuple[Personal, ...] = get_args(Personal)
 
 
 def _column(name: str, kind: Any, comment: str, key: bool, required: bool) -> Column:
@@ -24,17 +37,37 @@ def _column(name: str, kind: Any, comment: str, key: bool, required: bool) -> Co
 
 
 def text(
-    name: str, comment: str, *, key: bool = False, required: bool = False, compression: str | None = None
+    name: str,
+    comment: str,
+    *,
+    key: bool = False,
+    required: bool = False,
+    compression: str | None = None,
+    personal: Personal | None = None,
+    stand_in: str | None = None,
 ) -> Column:
-    """`compression`: DuckDB's method for long texts of one kind; None lets it try them all and choose."""
+    """A text.
+
+    `compression`: DuckDB's method for long texts of one kind; None lets it try them all and choose. `personal`: it
+    may tell of a person and is published only where that is wanted; a text without this mark must be named in
+    `models/personal.py`. `stand_in`: SQL over the row's own columns for what is published instead.
+    """
     column = _column(name, sa.Text(), comment, key, required)
     if compression:
         column.info[COMPRESSION] = compression
+    return _mark(column, personal, stand_in)
+
+
+def texts(name: str, comment: str, *, personal: Personal | None = None) -> Column:
+    return _mark(_column(name, sa.ARRAY(sa.Text()), comment, False, False), personal, None)
+
+
+def _mark(column: Column, personal: Personal | None, stand_in: str | None) -> Column:
+    if personal:
+        column.info[PERSONAL] = personal
+    if stand_in:
+        column.info[STAND_IN] = stand_in
     return column
-
-
-def texts(name: str, comment: str) -> Column:
-    return _column(name, sa.ARRAY(sa.Text()), comment, False, False)
 
 
 def flag(name: str, comment: str, *, required: bool = False) -> Column:

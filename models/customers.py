@@ -17,7 +17,7 @@ DEAL_CUSTOMERS = relation(
     "The customer of a deal.",
     text("source", "Deal's source.", key=True),
     text("deal_id", "Deal.", key=True),
-    text("customer_id", _CUSTOMER),
+    text("customer_id", _CUSTOMER, personal="customer"),
 )
 
 CUSTOMER_PAYMENTS = relation(
@@ -27,7 +27,7 @@ CUSTOMER_PAYMENTS = relation(
     text("payment_id", "Payment.", key=True),
     text("deal_source", "Deal's source; '' = unmatched.", key=True),
     text("deal_id", "Deal; '' = unmatched.", key=True),
-    text("customer_id", _CUSTOMER),
+    text("customer_id", _CUSTOMER, personal="customer"),
     day("local_date", "Day of posting."),
     utc("occurred_at", "End of that day (23:59:59 local), UTC."),
     money("amount", "Amount in the company's currency."),
@@ -44,7 +44,7 @@ SALES = relation(
     text("source", "Deal's source.", key=True),
     text("deal_id", "Deal.", key=True),
     integer("ordinal", "Order within the deal, from 1.", key=True),
-    text("customer_id", _CUSTOMER),
+    text("customer_id", _CUSTOMER, personal="customer"),
     day("local_date", "Day of the payment that decided it."),
     utc("occurred_at", "End of that day (23:59:59 local), UTC."),
     integer("sign", "1 = became paid, -1 = fully refunded."),
@@ -59,7 +59,7 @@ SALES = relation(
 CUSTOMER_OWNERS = relation(
     "calc.customer_owners",
     "Who looked after a customer that has paid: whoever was responsible for their deal created last.",
-    text("customer_id", _CUSTOMER, key=True),
+    text("customer_id", _CUSTOMER, key=True, personal="customer"),
     utc("valid_from", "From, inclusive, UTC.", key=True),
     utc("valid_to", "Until, exclusive, UTC; NULL = still."),
     text("source", "Source of that deal."),
@@ -72,8 +72,8 @@ CUSTOMER_OWNERS = relation(
 CUSTOMER_PHONES = relation(
     "calc.customer_phones",
     "A phone by which a customer that has paid can be reached.",
-    text("customer_id", _CUSTOMER, key=True),
-    text("phone", "Phone in E.164.", key=True),
+    text("customer_id", _CUSTOMER, key=True, personal="customer"),
+    text("phone", "Phone in E.164.", key=True, personal="phone"),
     utc("first_seen_at", "From when it is known, UTC."),
 )
 

@@ -49,11 +49,11 @@ CUSTOM_FIELD_VALUES = core(
     text("record_id", "Record: deal_id, contact_id, company_id or invoice_id.", key=True),
     text("field_id", "Field, of core.custom_fields.", key=True),
     integer("position", "Place among the field's values, from 0.", key=True),
-    text("text_value", "As a person reads it; for a list field the option's name."),
+    text("text_value", "As a person reads it; for a list field the option's name.", personal="text"),
     exact("number_value", "The number, where the field holds one; a tick is 1, its removal 0."),
     day("day_value", "The day, where the field holds one, in the account's own time zone."),
     utc("time_value", "The instant, where the field holds one, UTC."),
     text("option_id", "Option of a list field, of core.custom_field_options; element of a chained list."),
     text("option_code", "The source's code of the option: WORK, MOB, paid."),
-    text("details", "JSON of a value that has parts: a legal entity, an invoice's item, a file."),
+    text("details", "JSON of a value that has parts: a legal entity, an invoice's item, a file.", personal="text"),
 )

@@ -11,7 +11,7 @@ RECORDS = relation(
     text("source", "Source's name.", required=True),
     text("stream", "Stream.", required=True),
     text("record_id", "Record's id.", required=True),
-    text("op", "put, or delete: the source no longer has it.", required=True),
+    text("op", "put; delete: the source no longer has it; restore: it has it after all.", required=True),
     integer("version", "Vendor's version, else the fetch time: microseconds since 1970, UTC.", required=True),
     integer("cursor", "Time by which the stream is read: microseconds since 1970, UTC; 0 = none.", required=True),
     utc("fetched_at", "When it was read, UTC.", required=True),
@@ -72,5 +72,34 @@ LANDING_RUNS = relation(
     integer("requests", "Requests made."),
     integer("rejected", "Records or files that could not be read."),
     text("error", "What failed, in words."),
+    metadata=RAW,
+)
+
+LANDING_RECONCILIATIONS = relation(
+    "raw.reconciliations",
+    "How a whole reading of a stream compared with what was held.",
+    text("run_id", "Run that read everything.", key=True),
+    text("source", "Source's name.", key=True),
+    text("stream", "Stream.", key=True),
+    utc("reconciled_at", "When, UTC."),
+    integer("listed", "Records the source listed."),
+    integer("total", "How many the source says there are; NULL = it does not say."),
+    integer("held", "Records held afterwards, deleted ones aside."),
+    integer("missed", "Found only now, though they should have been known."),
+    integer("edited", "Changed without their time of change."),
+    integer("deleted", "Gone without a word."),
+    metadata=RAW,
+)
+
+LANDING_DRIFT = relation(
+    "raw.drift",
+    "A record that a whole reading found missing, changed or gone, though the stream had claimed to be complete.",
+    text("run_id", "Run that found it.", key=True),
+    text("source", "Source's name.", key=True),
+    text("stream", "Stream.", key=True),
+    text("record_id", "Record's id.", key=True),
+    text("kind", "missed, edited, deleted."),
+    utc("believed_until", "Until when the stream had claimed to be complete, UTC."),
+    utc("found_at", "When it was found, UTC."),
     metadata=RAW,
 )

@@ -20,7 +20,7 @@ SYNC_RUNS = relation(
     integer("rows", "Raw records written: new ones and new versions."),
     integer("requests", "Requests made."),
     integer("rejected", "Records or files that could not be read."),
-    text("error", "What failed, in words."),
+    text("error", "What failed, in words.", personal="text"),
 )
 
 REJECTS = relation(
@@ -28,12 +28,12 @@ REJECTS = relation(
     "A record or file that could not be read; its raw form is kept beside the raw records.",
     text("source", "Source's name.", key=True),
     text("stream", "Stream.", key=True),
-    text("record_id", "Record's id, or the file's name.", key=True),
+    text("record_id", "Record's id, or the file's name.", key=True, personal="number"),
     text("reason", "Stable code of the reason.", key=True),
-    text("message", "The reason in words."),
-    text("path", "Where in the record or file."),
+    text("message", "The reason in words.", personal="text"),
+    text("path", "Where in the record or file.", personal="text"),
     text("expected", "What was expected there."),
-    text("got", "What stood there."),
+    text("got", "What stood there.", personal="text"),
     text("phase", "land: unreadable; conform: read, but not mapped."),
     utc("seen_at", "When, UTC."),
 )
@@ -43,7 +43,7 @@ POSITIONS = relation(
     "Where a stream stands.",
     text("source", "Source's name.", key=True),
     text("stream", "Stream.", key=True),
-    text("position", "JSON only the connector reads."),
+    text("position", "JSON only the connector reads.", personal="text"),
     utc("updated_at", "When it last moved, UTC."),
 )
 
@@ -54,6 +54,45 @@ COVERAGE = relation(
     text("stream", "Stream.", key=True),
     utc("complete_until", "UTC, exclusive."),
     text("facet", "crm, calls, money, or '' for streams no date depends on."),
+)
+
+RECONCILIATIONS = relation(
+    "meta.reconciliations",
+    "How a whole reading of a stream (`sync --full`) compared with what was held.",
+    text("run_id", "Run that read everything.", key=True),
+    text("source", "Source's name.", key=True),
+    text("stream", "Stream.", key=True),
+    utc("reconciled_at", "When, UTC."),
+    integer("listed", "Records the source listed."),
+    integer("total", "How many the source says there are; NULL = it does not say."),
+    integer("held", "Records held afterwards, deleted ones aside."),
+    integer("missed", "Found only then, though they should have been known."),
+    integer("edited", "Changed without their time of change."),
+    integer("deleted", "Gone without a word."),
+)
+
+DRIFT = relation(
+    "meta.drift",
+    "A record that a whole reading found missing, changed or gone, though the stream had claimed to be complete.",
+    text("run_id", "Run that found it.", key=True),
+    text("source", "Source's name.", key=True),
+    text("stream", "Stream.", key=True),
+    text("record_id", "Record's id.", key=True),
+    text("kind", "missed, edited, deleted."),
+    utc("believed_until", "Until when the stream had claimed to be complete, UTC."),
+    utc("found_at", "When it was found, UTC."),
+)
+
+RAW_SIZES = relation(
+    "meta.raw_sizes",
+    "What a stream's raw records take, measured every night; what is kept of them a setting decides (raw_days).",
+    text("source", "Source's name.", key=True),
+    text("stream", "Stream.", key=True),
+    integer("records", "Raw records, each version counted."),
+    integer("kept", "Those whose payload is kept; what the core has of the others can't be made anew."),
+    integer("bytes", "Size of the kept payloads as the source sent them; on disk they are compressed."),
+    utc("oldest_at", "When the oldest kept payload was read, UTC."),
+    integer("seq", "Last raw record measured."),
 )
 
 WATERMARKS = relation(
@@ -100,7 +139,7 @@ PERIOD_FLAGS = relation(
     "meta.period_flags",
     "An integrity flag that was looked for in a period, or why it could not be.",
     text("period", "Period.", key=True),
-    text("flag", "I-01 … I-14.", key=True),
+    text("flag", "I-01 … I-15.", key=True),
     utc("as_of", "Until when records were looked at, UTC, exclusive."),
     text("rule_version", "Digest of the flag's rule and of the settings it uses."),
     text("absent", "What is missing, in words; NULL = it was looked for."),

@@ -7,11 +7,11 @@ from models.columns import core, day, flag, integer, money, number, relation, te
 USERS = core(
     "core.users",
     "A user or extension at a source.",
-    text("external_id", "User's id at the source.", key=True),
-    text("name", "Name."),
-    text("email", "E-mail in lower case."),
-    text("extension", "Extension, as text."),
-    text("phone", "Own number in E.164, where the source has it."),
+    text("external_id", "User's id at the source.", key=True, personal="extension"),
+    text("name", "Name.", personal="name"),
+    text("email", "E-mail in lower case.", personal="email"),
+    text("extension", "Extension, as text.", personal="extension"),
+    text("phone", "Own number in E.164, where the source has it.", personal="phone"),
     flag("is_active", "Still there."),
     flag("is_admin", "Sees everything at the source."),
     text("department", "Department's name at the source; the first one of several."),
@@ -33,7 +33,7 @@ PEOPLE = relation(
     "core.people",
     "people.csv: a person's place in the company over time.",
     text("person_id", "Person's id.", key=True),
-    text("name", "Name."),
+    text("name", "Name.", personal="name", stand_in="person_id"),
     text("team", "Team; NULL = none."),
     text("role", "Role."),
     text("grade", "Grade."),
@@ -46,7 +46,7 @@ IDENTITIES = relation(
     "identities.csv: a person's user ids and extensions at the sources over time.",
     text("person_id", "Person's id."),
     text("source", "Source's name.", key=True),
-    text("external_id", "User id or extension at that source.", key=True),
+    text("external_id", "User id or extension at that source.", key=True, personal="extension"),
     day("valid_from", "First day, inclusive.", key=True),
     day("valid_to", "Last day, inclusive; NULL = still."),
 )
@@ -91,6 +91,7 @@ PLANS = relation(
     text("metric", "Metric's key.", key=True),
     number("value", "Planned value; a ratio as a fraction."),
     text("prorate", "true = a newcomer's plan is taken for the working days they were there."),
+    text("vat_mode", "gross, net: how its money was planned, always the company's mode; NULL = not said."),
 )
 
 CALENDAR = relation(
@@ -143,7 +144,7 @@ MATCHES = relation(
     text("deal_source", "Deal's source.", key=True),
     text("deal_id", "Deal.", key=True),
     money("amount", "Part on this deal; NULL = the whole payment."),
-    text("approved_by", "Who decided."),
+    text("approved_by", "Who decided.", personal="name"),
     day("approved_on", "When."),
 )
 
@@ -161,8 +162,8 @@ SPLITS = relation(
 TEST_NUMBERS = relation(
     "core.test_numbers",
     "test_numbers.csv: numbers whose calls never count.",
-    text("phone", "Phone in E.164.", key=True),
-    text("reason", "Why."),
+    text("phone", "Phone in E.164.", key=True, personal="phone"),
+    text("reason", "Why.", personal="text"),
 )
 
 EXCLUSIONS = relation(
@@ -171,7 +172,7 @@ EXCLUSIONS = relation(
     text("source", "Source's name.", key=True),
     text("record_type", "deal, call, payment.", key=True),
     text("record_id", "Record's id.", key=True),
-    text("reason", "Why."),
-    text("approved_by", "Who approved."),
+    text("reason", "Why.", personal="text"),
+    text("approved_by", "Who approved.", personal="name"),
     day("approved_on", "When."),
 )

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from models.columns import RAW, relation, text
 
-WAREHOUSE_REVISION = "dfe9743d444c"
-RAW_REVISION = "205ca98a2f3d"
+WAREHOUSE_REVISION = "a3afec805a26"
+RAW_REVISION = "1998fab4d1a5"
 
 _COMMENT = "Which schema this file has: one row."
 # Alembic writes this table and fixes its column's name.

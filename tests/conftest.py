@@ -4,9 +4,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.toy import Toy
 from warehouse.migrate import ensure_schema
+
+# The long look of the fuzzing tests, by hand: tests/security/fuzz.py.
+settings.register_profile("long")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from base.shown import clean
 from base.text import Language, Text
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class App:
 
             tell(rendered)
             return
-        sys.stderr.write(rendered + "\n")
+        # It may quote a vendor's answer or a name; a terminal would obey what is hidden in it.
+        sys.stderr.write(clean(rendered, keep_lines=True) + "\n")
 
     def complain(self, error: VoronkaError) -> None:
         """What went wrong and what to do next, on stderr; whatever slipped into it, no secret gets out."""

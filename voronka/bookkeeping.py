@@ -41,6 +41,26 @@ class StreamStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reconciliation:
+    """How the last whole reading of a stream compared with what was held before it."""
+
+    source: str
+    stream: str
+    reconciled_at: datetime
+    listed: int  # records the source listed
+    total: int | None  # how many the source says there are; None = it does not say
+    held: int  # records held afterwards
+    missed: int
+    edited: int
+    deleted: int
+
+    @property
+    def agrees(self) -> bool:
+        """Nothing had been missed or changed unnoticed, and the counts are equal."""
+        return not (self.missed or self.edited) and self.held == (self.listed if self.total is None else self.total)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RejectRow:
     """A record or file that could not be read."""
 
@@ -100,6 +120,14 @@ def read_streams(connection: duckdb.DuckDBPyConnection) -> list[StreamStatus]:
     return [StreamStatus(**row) for row in _rows(connection, _STREAMS)]
 
 
+def read_reconciliations(connection: duckdb.DuckDBPyConnection) -> list[Reconciliation]:
+    """The last one of every stream that was ever read whole again, by source and stream."""
+    # A file published by an earlier version has none.
+    if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reconciliations'").fetchone():
+        return []
+    return [Reconciliation(**row) for row in _rows(connection, _RECONCILIATIONS)]
+
+
 def read_rejects(connection: duckdb.DuckDBPyConnection, sources: tuple[str, ...]) -> list[RejectRow]:
     """What could not be read, newest first; of the named sources, or of all."""
     query = _REJECTS.format(where="WHERE list_contains($sources, source)" if sources else "")
@@ -146,6 +174,13 @@ LEFT JOIN rejected USING (source, stream)
 LEFT JOIN meta.coverage AS c USING (source, stream)
 LEFT JOIN meta.positions AS p USING (source, stream)
 ORDER BY last.source, last.stream
+"""
+
+_RECONCILIATIONS = """
+SELECT source, stream, reconciled_at, listed, total, held, missed, edited, deleted
+FROM meta.reconciliations
+QUALIFY row_number() OVER (PARTITION BY source, stream ORDER BY reconciled_at DESC, run_id DESC) = 1
+ORDER BY source, stream
 """
 
 _REJECTS = """

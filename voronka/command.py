@@ -217,6 +217,16 @@ def describe_usage_error(error: click.ClickException) -> Text:
         return say("не указано: {hint}", "missing: {hint}", hint=hint)
     if isinstance(error, click.BadParameter) and error.param is not None and error.ctx is not None:
         hint = error.param.get_error_hint(error.ctx)
-        return say("{hint}: неверное значение: {m}", "{hint}: invalid value: {m}", hint=hint, m=error.message)
+        why = _wanted(error.param.type) or say("{m}", "{m}", m=error.message)
+        return say("{hint}: неверное значение: {why}", "{hint}: invalid value: {why}", hint=hint, why=why)
     message = error.format_message()
     return say("{message}", "{message}", message=message)
+
+
+def _wanted(kind: click.ParamType[Any]) -> Text | None:
+    """What a value has to be, where click would say it in English."""
+    if isinstance(kind, click.Choice):
+        return say("нужно одно из: {choices}", "one of: {choices}", choices=", ".join(map(str, kind.choices)))
+    if isinstance(kind, click.FloatRange | click.IntRange) and kind.min is not None and kind.max is None:
+        return say("нужно число от {least}", "a number from {least}", least=kind.min)
+    return None

@@ -1,6 +1,6 @@
 """voronka.toml read once, at the edge: every problem of it at once, each with its path.
 
-    [company] [warehouse] [publish] [inputs] [rules] [metrics] [sources.NAME]
+    [company] [warehouse] [publish] [inputs] [rules] [metrics] [tokens] [sources.NAME]
 
 Values may hold `${NAME}` from the environment or from `.env` beside the file; the environment wins. Relative paths
 are relative to the file's folder.
@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -21,12 +22,17 @@ import msgspec
 
 from base.errors import ConfigError
 from base.text import say
-from flows.project import Project, Source
+from flows.project import Project
 from metrics.settings import Company, Rules
 from voronka.config_sources import SourceReader
+from voronka.config_tokens import KEYS as TOKEN_KEYS
+from voronka.config_tokens import read_vault
 from voronka.config_values import Place, Values, absolute
 
-SECTIONS = ("company", "warehouse", "publish", "inputs", "rules", "metrics", "sources")
+SECTIONS = ("company", "warehouse", "publish", "inputs", "rules", "metrics", "tokens", "sources")
+# Sources that can be the authority for money, and what they are when they don't say (their settings' default).
+ACCOUNTING_TYPES = ("onec",)
+DEFAULT_PRIORITY = 1
 CALENDARS = ("RU", "KZ", "BY", "UZ")
 # Lengths of taxpayer numbers: BY 9, RU 10 and 12, KZ 12, UZ 9 and 14.
 TAX_ID = re.compile(r"\d{9,14}")
@@ -65,6 +71,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
         # The parser quotes at most one character of the file, so no secret can be in its sentence.
         raise ConfigError(
             say("{path} — не TOML: {error}.", "{path} is not TOML: {error}.", path=path, error=error)
+        ) from None
+    except (ValueError, RecursionError):
+        raise ConfigError(
+            say(
+                "{path} не читается: слишком длинное число или слишком глубокие скобки.",
+                "Can't read {path}: a number too long, or brackets too deep.",
+                path=path,
+            )
         ) from None
 
 
@@ -105,6 +119,7 @@ class _Reader:
         reader = SourceReader(self.root, self.values)
         tables = reader.tables(self.document.get("sources", {}))
         sources = reader.read(tables) if read_sources else {}
+        vault = read_vault(self._section("tokens", TOKEN_KEYS), self.root, self.values, is_used=read_sources)
         if self.values.problems or company is None:
             raise ConfigError(
                 say("Ошибки в {path}:", "Problems in {path}:", path=self.config_path), tuple(self.values.problems)
@@ -115,7 +130,8 @@ class _Reader:
             company=replace(
                 company,
                 source_types={name: str(table.get("type", "")) for name, table in tables.items()},
-                priorities=_priorities(sources),
+                priorities=self._priorities(tables),
+                disabled_sources=frozenset(name for name, table in tables.items() if table.get("enabled") is False),
             ),
             warehouse_path=warehouse,
             raw_path=raw,
@@ -123,8 +139,22 @@ class _Reader:
             personal_data=personal_data,
             sources=sources,
             state_dir=self.root / "var" / "state",
+            vault=vault,
             secrets=tuple(dict.fromkeys(self.values.secrets)),
         )
+
+    def _priorities(self, tables: Mapping[str, dict[str, Any]]) -> dict[str, int]:
+        """The authority of accounting sources, the lower number wins; the same whether sources are read or not, for
+        the numbers depend on it."""
+        found: dict[str, int] = {}
+        for name, table in tables.items():
+            if table.get("type") in ACCOUNTING_TYPES:
+                given = self.values.substitute(
+                    {"priority": table.get("priority", DEFAULT_PRIORITY)}, ("sources", name), required=False
+                )
+                with suppress(ValueError):  # what is no number is a problem of the source's own reading
+                    found[name] = int(str(given["priority"]))
+        return found
 
     # ── one section each ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -270,21 +300,4 @@ class _Reader:
             self.values.problem(("publish", "path"), same)
         place = ("publish", "personal_data")
         personal_data = self._take(table, place, Literal["full", "masked", "none"], "full")
-        if personal_data != "full":
-            self.values.problem(
-                place,
-                say(
-                    "«{mode}» этой версией ещё не поддерживается, а молча публиковать персональные данные нельзя; "
-                    "пока есть только «full»",
-                    "{mode!r} is not supported by this version yet, and personal data is not to be published silently; "
-                    "only 'full' works so far",
-                    mode=personal_data,
-                ),
-            )
         return published, personal_data
-
-
-def _priorities(sources: Mapping[str, Source]) -> dict[str, int]:
-    """The authority of sources that have one: the lower number wins."""
-    found = {name: getattr(source.settings, "priority", None) for name, source in sources.items()}
-    return {name: priority for name, priority in found.items() if isinstance(priority, int)}

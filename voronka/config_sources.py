@@ -76,9 +76,12 @@ class SourceReader:
         if any(field.required and field.name not in found for field in msgspec.structs.fields(settings_class)):
             return None
         settings = settings_class(**found)
+        self._check_raw_days(settings, (*place, "raw_days"))
         if is_enabled:
             for key, what in settings.problems():
-                self.values.problem((*place, *key.split(".")), what)
+                # A key that was given and is wrong has been told about already.
+                if key not in fields or key in found:
+                    self.values.problem((*place, *key.split(".")), what)
         return Source(name=name, type=found["type"], settings=settings, start=start)
 
     def _settings_class(self, place: Place, table: dict[str, Any]) -> type[Settings] | None:
@@ -124,6 +127,18 @@ class SourceReader:
             # The address itself may hold a key: it isn't shown.
             wanted = say("нужен адрес вида https://example.ru", "an address such as https://example.ru is needed")
             self.values.problem(place, wanted)
+
+    def _check_raw_days(self, settings: Settings, place: Place) -> None:
+        if not settings.raw_days:
+            return
+        known = ("*", *(stream.name for stream in registry.load_connector(settings.type).streams))
+        for name, days in settings.raw_days.items():
+            if name not in known:
+                self.values.unknown((*place, name), known)
+            elif days < 1:
+                self.values.problem(
+                    (*place, name), say("нужно число дней, от 1", "a number of days is needed, 1 or more")
+                )
 
     def _start(self, found: dict[str, Any], place: Place) -> date | None:
         text = found.get("start")

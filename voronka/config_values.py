@@ -107,6 +107,10 @@ class Values:
             self._origins[place[:depth]] = tuple(dict.fromkeys((*self._origins.get(place[:depth], ()), *names)))
         return replaced
 
+    def variable(self, name: str) -> str | None:
+        """A variable that no key of the file has to name."""
+        return self._variables.get(name)
+
     def _missing(self, place: Place, name: str) -> None:
         self.problem(
             place,
@@ -131,7 +135,9 @@ class Values:
             return self._convert_secret(value, place)
         # What holds other values is taken apart, so that all of its problems are told and not the first one only.
         if isinstance(value, dict):
-            struct = next((part for part in (kind, *get_args(kind)) if is_struct(part)), None)
+            # `X | None` is one of X; `list[X]` is none.
+            variants = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+            struct = next((variant for variant in variants if is_struct(variant)), None)
             if struct is not None:
                 return self._convert_struct(value, struct, place)
             if get_origin(kind) is dict:
@@ -154,7 +160,8 @@ class Values:
     def _convert_struct(self, table: dict[str, Any], struct: type[msgspec.Struct], place: Place) -> Any:
         fields = self.known_fields(table, struct, place)
         found = {key: self.convert(table[key], field.type, (*place, key)) for key, field in fields.items()}
-        return msgspec.UNSET if msgspec.UNSET in found.values() else struct(**found)
+        is_whole = all(field.name in found for field in msgspec.structs.fields(struct) if field.required)
+        return struct(**found) if is_whole and msgspec.UNSET not in found.values() else msgspec.UNSET
 
     def known_fields(
         self, table: dict[str, Any], struct: type[msgspec.Struct], place: Place
@@ -200,7 +207,8 @@ def holds(kind: Any, wanted: type) -> bool:
 def _decode(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError
+    # msgspec takes this for a value of the wrong type.
+    raise TypeError
 
 
 def describe(kind: Any) -> Text:

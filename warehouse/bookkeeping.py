@@ -49,6 +49,21 @@ def move_watermark(connection: duckdb.DuckDBPyConnection, source: str, stream: s
     )
 
 
+def rewind_watermarks(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Forget the watermarks beyond the end of the log; gives their sources and streams.
+
+    The log is then an older copy than the warehouse: what is landed next would get numbers that count as conformed.
+    To be called before anything is landed. All that the log holds is conformed again, which changes nothing known.
+    """
+    return connection.execute(
+        "DELETE FROM meta.watermarks AS w USING ("
+        " SELECT m.source, m.stream FROM meta.watermarks AS m LEFT JOIN ("
+        "  SELECT source, stream, max(seq) AS seq FROM landing.raw.records GROUP BY source, stream"
+        " ) AS l USING (source, stream) WHERE m.seq > coalesce(l.seq, 0)"
+        ") AS ahead WHERE w.source = ahead.source AND w.stream = ahead.stream RETURNING w.source, w.stream"
+    ).fetchall()
+
+
 def keep_rejects(
     connection: duckdb.DuckDBPyConnection,
     source: str,
@@ -133,6 +148,17 @@ _CARRY_OVER = (
     WHEN MATCHED AND (t.complete_until, t.facet) IS DISTINCT FROM (s.complete_until, s.facet)
         THEN UPDATE SET complete_until = s.complete_until, facet = s.facet
     WHEN NOT MATCHED THEN INSERT BY NAME *
+    """,
+    """
+    INSERT INTO meta.reconciliations BY NAME
+    SELECT * FROM landing.raw.reconciliations AS s WHERE source = $source AND stream = $stream AND NOT EXISTS (
+        SELECT 1 FROM meta.reconciliations AS t WHERE t.run_id = s.run_id AND t.source = s.source
+        AND t.stream = s.stream)
+    """,
+    """
+    INSERT INTO meta.drift BY NAME
+    SELECT * FROM landing.raw.drift AS s WHERE source = $source AND stream = $stream AND NOT EXISTS (
+        SELECT 1 FROM meta.drift AS t WHERE t.run_id = s.run_id AND t.source = s.source AND t.stream = s.stream)
     """,
     """
     DELETE FROM meta.rejects AS t WHERE source = $source AND stream = $stream AND phase = 'land' AND NOT EXISTS (

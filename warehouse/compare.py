@@ -14,7 +14,9 @@ import duckdb
 from warehouse.staging import ORDINAL, Staged
 
 # Column of core.deals and the kind of event its change is.
-COMPARED = {"owner_id": "owner", "amount": "amount"}
+COMPARED = {"owner_id": "owner", "amount": "amount", "planned_close_on": "close_date"}
+# A day is moved from one to another: that a deal got its first plan, or was closed, is no change of it.
+BETWEEN_VALUES = frozenset({"close_date"})
 
 
 def write_load_changes(
@@ -26,16 +28,18 @@ def write_load_changes(
     """
     written = 0
     for staged in targets:
-        if staged.into.relation == "core.deals" and set(COMPARED) <= set(staged.into.columns):
-            for column, kind in COMPARED.items():
+        if staged.into.relation != "core.deals":
+            continue
+        for column, kind in COMPARED.items():
+            if column in staged.into.columns:
                 written += _write(connection, source, staged.rows, column, kind, now)
     return written
 
 
 def _write(connection: duckdb.DuckDBPyConnection, source: str, rows: str, column: str, kind: str, now: datetime) -> int:
-    result = connection.execute(
-        _CHANGES.format(rows=rows, column=column, kind=kind, ordinal=ORDINAL), {"source": source, "now": now}
-    ).fetchone()
+    known = "value IS NOT NULL AND before IS NOT NULL" if kind in BETWEEN_VALUES else "TRUE"
+    query = _CHANGES.format(rows=rows, column=column, kind=kind, known=known, ordinal=ORDINAL)
+    result = connection.execute(query, {"source": source, "now": now}).fetchone()
     return int(result[0]) if result else 0
 
 
@@ -89,6 +93,7 @@ FROM changes
 WHERE is_staged
     AND version_before IS NOT NULL
     AND value IS DISTINCT FROM before
+    AND {known}
     AND NOT EXISTS (
         SELECT 1 FROM core.deal_events AS e
         WHERE e.source = $source

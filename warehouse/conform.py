@@ -6,10 +6,9 @@ warehouse file, and with the last slice the copies of landing's bookkeeping.
 
 from __future__ import annotations
 
-import gc
-import re
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import pairwise
@@ -20,16 +19,27 @@ import msgspec
 import pyarrow as pa
 
 from base.clock import Clock
+from base.helpers import HelperError, Helpers
 from base.points import reached
 from base.secrets import Secret
-from base.text import Language, say
-from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, Stream
+from base.text import Language
+from connectors.stream import MapContext, Settings, Stream
 from models.arrow import find_relation
 from warehouse import bookkeeping
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
 from warehouse.layout import WAREHOUSE_ROW_GROUP
+from warehouse.mapping import (
+    MODULE,
+    Columns,
+    Crew,
+    Mapped,
+    collector_at_rest,
+    map_records,
+    map_side_by_side,
+)
 from warehouse.merge import Merger
+from warehouse.pause import let_backup_in
 from warehouse.staging import ORDINAL, Staging
 
 # Mapped at a time: their payloads are in memory.
@@ -37,9 +47,13 @@ CHUNK_RECORDS = 5_120
 # Merged and committed at a time: their rows are. Each MERGE reads the keys of the whole relation, so it should be
 # worth it; and a slice of new records fills a row group.
 SLICE_CHUNKS = WAREHOUSE_ROW_GROUP // CHUNK_RECORDS
+# From so many waiting records on their mapping is done by helper processes: it is most of the work, and what is left
+# here keeps up with two.
+LARGE_RECORDS = 50_000
+MOST_HELPERS = 2
 # Settings that only say how to reach a source; a change of any other one changes what its records mean.
 _TRANSPORT_SETTINGS = frozenset(
-    {"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path"}
+    {"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path", "raw_days"}
     | {"odata_url", "user", "window_days"}
 )
 
@@ -51,6 +65,7 @@ class ConformReport:
     read: int = 0
     written: int = 0
     rejected: int = 0
+    let_go: int = 0  # records whose payload is kept no more
     rejects: list[bookkeeping.MappingReject] = field(default_factory=list)
     # False: more records wait for the next transaction.
     is_whole: bool = True
@@ -61,9 +76,14 @@ class ConformReport:
             read=self.read + later.read,
             written=self.written + later.written,
             rejected=self.rejected + later.rejected,
+            let_go=self.let_go + later.let_go,
             rejects=self.rejects + later.rejects,
             is_whole=later.is_whole,
         )
+
+
+def start_helpers() -> Helpers:
+    return Helpers(MODULE, MOST_HELPERS)
 
 
 class Conformer:
@@ -77,6 +97,8 @@ class Conformer:
         *,
         chunk_records: int = CHUNK_RECORDS,
         slice_chunks: int = SLICE_CHUNKS,
+        large_records: int = LARGE_RECORDS,
+        start_crew: Callable[[], AbstractContextManager[Crew]] = start_helpers,
     ) -> None:
         self._warehouse = warehouse
         self._connection = warehouse.connection
@@ -84,6 +106,9 @@ class Conformer:
         self._language: Language = language
         self._chunk_records = chunk_records
         self._slice_chunks = slice_chunks
+        self._large_records = large_records
+        self._start_crew = start_crew
+        self._crew: Crew | None = None
 
     def conform(
         self,
@@ -94,6 +119,33 @@ class Conformer:
         """Bring a stream's core rows up to its last raw record: a transaction a slice, so that memory does not grow
         with the log and a kill loses one slice. `at_end` may write too, in the last transaction.
         """
+        with self._helped(stream, context):
+            return self._conform(stream, context, at_end)
+
+    @contextmanager
+    def _helped(self, stream: Stream[Any], context: MapContext) -> Iterator[None]:
+        """Helper processes for as long as a large stream is conformed. Only files come by the gigabyte, and their
+        mappings need nothing but the payload."""
+        with ExitStack() as crew:
+            if self._is_large(stream, context) and (os.cpu_count() or 1) > 1:
+                # Without room for processes it takes longer, that is all.
+                with suppress(HelperError):
+                    self._crew = crew.enter_context(self._start_crew())
+            try:
+                yield
+            finally:
+                self._crew = None
+
+    def _is_large(self, stream: Stream[Any], context: MapContext) -> bool:
+        if stream.kind != "files" or stream.needs:
+            return False
+        last = bookkeeping.last_seq(self._connection, context.source, stream.name)
+        mark = bookkeeping.read_watermark(self._connection, context.source, stream.name)
+        return last - mark.seq >= self._large_records
+
+    def _conform(
+        self, stream: Stream[Any], context: MapContext, at_end: Callable[[ConformReport], None]
+    ) -> ConformReport:
         report = ConformReport(is_whole=False)
         while not report.is_whole:
             try:
@@ -108,6 +160,7 @@ class Conformer:
                 continue
             report = report.with_(done)
             reached("conform.after_commit")
+            let_backup_in(self._warehouse.files.warehouse, self._connection)
         return report
 
     def conform_slice(self, stream: Stream[Any], context: MapContext) -> ConformReport:
@@ -134,12 +187,13 @@ class Conformer:
         connection = self._connection
         merger = Merger(connection, source=context.source, zone=context.zone.key, now=self._clock.now())
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE _tombstones (record_id TEXT, version BIGINT, {ORDINAL} BIGINT)"
+            "CREATE OR REPLACE TEMP TABLE _tombstones"
+            f" (record_id TEXT, is_gone BOOLEAN, version BIGINT, {ORDINAL} BIGINT)"
         )
         ends = self._chunk_ends(stream, context, start)
         with Staging(connection) as staging:
-            for first, last in pairwise((start, *ends)):
-                self._map_chunk(stream, context, self._read_chunk(stream, context, first, last), staging, report)
+            for columns, mapped in self._mapped(stream, context, start, ends):
+                self._stage(columns, mapped, staging, report)
             merger.note_first_versions(staging.targets)
             if stream.compares_loads:
                 report.written += write_load_changes(connection, context.source, staging.targets, self._clock.now())
@@ -166,7 +220,7 @@ class Conformer:
         )
         return [end for (end,) in found.fetchall()]
 
-    def _read_chunk(self, stream: Stream[Any], context: MapContext, first: int, last: int) -> list[list[Any]]:
+    def _read_chunk(self, stream: Stream[Any], context: MapContext, first: int, last: int) -> Columns:
         """Record id, operation, version, fetch time, origin and payload, each a list, in landing order."""
         chunk = self._connection.execute(
             "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, origin, payload"
@@ -176,42 +230,40 @@ class Conformer:
         # The payload stays bytes: the typed decoders read them without a detour over text.
         return [column.to_pylist() for column in (*chunk.columns[:5], chunk.column(5).cast(pa.binary()))]
 
-    def _map_chunk(
-        self,
-        stream: Stream[Any],
-        context: MapContext,
-        columns: list[list[Any]],
-        staging: Staging,
-        report: ConformReport,
-    ) -> None:
+    def _mapped(
+        self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int]
+    ) -> Iterator[tuple[Columns, Mapped]]:
+        """The chunks of a slice with what the mapping made of them, in landing order."""
         assert stream.map is not None
-        rows = Rows()
+        chunks = (self._read_chunk(stream, context, first, last) for first, last in pairwise((start, *ends)))
+        if self._crew is not None:
+            yield from map_side_by_side(stream.map, context, chunks, self._crew)
+            return
+        for columns in chunks:
+            yield columns, map_records(stream.map, context, columns)
+
+    def _stage(self, columns: Columns, mapped: Mapped, staging: Staging, report: ConformReport) -> None:
         versions: list[int] = columns[2]
-        gone: list[int] = []
-        transform = stream.map
-        with _collector_at_rest():
-            for ordinal, (record_id, op, version, fetched_at, origin, payload) in enumerate(zip(*columns, strict=True)):
-                if op == "delete":
-                    gone.append(ordinal)
-                    continue
-                rows.begin(ordinal)
-                try:
-                    transform(RawRecord(record_id, payload, version, fetched_at, origin), context, rows)
-                except BadRecord as verdict:
-                    report.rejects.append(bookkeeping.MappingReject(record_id, verdict))
-                except msgspec.ValidationError as error:
-                    report.rejects.append(bookkeeping.MappingReject(record_id, _wrong_type(error)))
-                except msgspec.DecodeError as error:
-                    report.rejects.append(bookkeeping.MappingReject(record_id, _no_json(error)))
-            staging.append(rows, versions, report.read)
-        if gone:
-            self._stage_tombstones([columns[0][o] for o in gone], [versions[o] for o in gone], report.read, gone)
+        with collector_at_rest():
+            misfits = staging.append(mapped.rows, versions, report.read)
+        report.rejects += [bookkeeping.MappingReject(*reject) for reject in mapped.rejects]
+        report.rejects += [bookkeeping.MappingReject(columns[0][o], misfits[o]) for o in sorted(misfits)]
+        if mapped.told:
+            self._stage_tombstones(columns, mapped.told, report.read)
+        report.let_go += mapped.let_go
         report.read += len(versions)
         report.rejected = len(report.rejects)
 
-    def _stage_tombstones(self, ids: list[str], versions: list[int], first: int, places: list[int]) -> None:
+    def _stage_tombstones(self, columns: Columns, places: list[int], first: int) -> None:
+        """The records of a chunk that only say whether one is gone (`delete`) or there after all (`restore`)."""
+        record_ids, ops, versions = columns[:3]
         table = pa.table(
-            {"record_id": ids, "version": versions, ORDINAL: pa.array([first + p for p in places], pa.int64())}
+            {
+                "record_id": [record_ids[place] for place in places],
+                "is_gone": [ops[place] == "delete" for place in places],
+                "version": [versions[place] for place in places],
+                ORDINAL: pa.array([first + place for place in places], pa.int64()),
+            }
         )
         self._connection.register("_gone", table)
         self._connection.execute("INSERT INTO temp._tombstones SELECT * FROM _gone")
@@ -230,18 +282,6 @@ class Conformer:
             ).fetchall()
             dictionaries[name] = dict(found)
         return replace(context, dictionaries=dictionaries, cache={})
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Mapping makes rows by the ten thousand and no cycles: looking for some in them took a fifth of its time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def mapping_version(context: MapContext, dictionaries: Sequence[str]) -> str:
@@ -268,26 +308,3 @@ def _meaning(settings: Settings) -> dict[str, Any]:
         for name, value in values.items()
         if name not in _TRANSPORT_SETTINGS and not isinstance(value, Secret)
     }
-
-
-_VALIDATION = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_EXPECTED = re.compile(r"Expected `(?P<expected>[^`]*)`(?:, got `(?P<got>[^`]*)`)?")
-
-
-def _wrong_type(error: msgspec.ValidationError) -> BadRecord:
-    """msgspec says "Expected `int`, got `str` - at `$.price`"."""
-    found = _VALIDATION.match(str(error))
-    what = found["what"] if found else str(error)
-    path = (found["path"] if found else None) or "$"
-    types = _EXPECTED.search(what)
-    return BadRecord(
-        "wrong_type",
-        say("Поле {path}: {what}", "Field {path}: {what}", path=path, what=what),
-        path=path,
-        expected=types["expected"] if types else "",
-        got=(types["got"] or "") if types else "",
-    )
-
-
-def _no_json(error: msgspec.DecodeError) -> BadRecord:
-    return BadRecord("no_json", say("Запись не читается: {error}", "Not readable: {error}", error=str(error)))

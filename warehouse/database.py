@@ -17,6 +17,7 @@ from base.text import Text
 from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
+from warehouse.quoting import quote_literal
 
 WAREHOUSE_CATALOG = "warehouse"
 RAW_CATALOG = "landing"
@@ -83,7 +84,8 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _suppress_no_transaction() -> Iterator[None]:
     try:
         yield
-    except duckdb.TransactionException:
+    except (duckdb.TransactionException, duckdb.FatalException):
+        # The second: the engine gave up on the whole file. What made it is being raised already.
         return
 
 
@@ -101,6 +103,7 @@ def open_warehouse(
     Raises:
         BusyError: another command holds the warehouse.
         NewerWarehouseError: the files were written by a newer voronka.
+        DiskFullError: no room for what was to be written; the files are as before it.
     """
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     files.raw.parent.mkdir(parents=True, exist_ok=True)
@@ -142,11 +145,7 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"ATTACH {_literal(str(files.warehouse))} AS {WAREHOUSE_CATALOG} {WAREHOUSE_OPTIONS}")
-    connection.execute(f"ATTACH {_literal(str(files.raw))} AS {RAW_CATALOG} {RAW_OPTIONS}")
+    connection.execute(f"ATTACH {quote_literal(str(files.warehouse))} AS {WAREHOUSE_CATALOG} {WAREHOUSE_OPTIONS}")
+    connection.execute(f"ATTACH {quote_literal(str(files.raw))} AS {RAW_CATALOG} {RAW_OPTIONS}")
     connection.execute(f"USE {WAREHOUSE_CATALOG}")
     return connection
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

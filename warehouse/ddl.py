@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from models.columns import COMPRESSION
 from models.revision import revision_table
+from warehouse.quoting import quote_literal, quote_name
 
 
 def create_all(
@@ -34,7 +35,7 @@ def create_all(
     script = list(schema_statements(metadata, catalog, comments=comments))
     if revision is not None:
         table = revision_table(metadata)
-        script.append(f"INSERT INTO {_qualify(catalog, table.schema, table.name)} VALUES ({_literal(revision)})")
+        script.append(f"INSERT INTO {_qualify(catalog, table.schema, table.name)} VALUES ({quote_literal(revision)})")
     connection.execute("BEGIN TRANSACTION")
     try:
         # One string: DuckDB takes half the time of a call for each statement.
@@ -65,7 +66,7 @@ def _column(column: sa.Column[Any]) -> str:
     """A column's definition. Keys and constraints are declared in the models and never created."""
     compression = column.info.get(COMPRESSION)
     stored = f" USING COMPRESSION {compression}" if compression else ""
-    return f"{_quote(column.name)} {column_type(column.type)}{'' if column.nullable else ' NOT NULL'}{stored}"
+    return f"{quote_name(column.name)} {column_type(column.type)}{'' if column.nullable else ' NOT NULL'}{stored}"
 
 
 def column_type(kind: sa.types.TypeEngine[Any]) -> str:
@@ -100,19 +101,11 @@ _PLAIN_TYPES: dict[type[sa.types.TypeEngine[Any]], str] = {
 
 def _comments(name: str, comment: str | None, columns: dict[str, str | None]) -> Iterator[str]:
     if comment:
-        yield f"COMMENT ON TABLE {name} IS {_literal(comment)}"
+        yield f"COMMENT ON TABLE {name} IS {quote_literal(comment)}"
     for column, text in columns.items():
         if text:
-            yield f"COMMENT ON COLUMN {name}.{_quote(column)} IS {_literal(text)}"
+            yield f"COMMENT ON COLUMN {name}.{quote_name(column)} IS {quote_literal(text)}"
 
 
 def _qualify(*parts: str | None) -> str:
-    return ".".join(_quote(part) for part in parts if part is not None)
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return ".".join(quote_name(part) for part in parts if part is not None)

@@ -19,11 +19,14 @@ import pyarrow as pa
 
 from base.clock import Clock
 from base.errors import MassDisappearanceError
+from base.memory import give_back
 from base.points import reached
 from base.text import Language, say
 from base.times import to_micros
 from connectors.stream import Page, Position, Reject
 from warehouse.database import transaction
+from warehouse.forgotten import Forgotten
+from warehouse.land_sql import APPEND, BURY, HEAL, LIFT, SWEEP
 
 HASH_BYTES = 16
 # More than both at once vanishing is not believed without a person (design promise 3).
@@ -104,10 +107,17 @@ class StreamRun:
 class Landing:
     """Writes batches of streams into the raw file; used by one thread."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, clock: Clock, language: Language = "ru") -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        clock: Clock,
+        language: Language = "ru",
+        forgotten: Forgotten | None = None,
+    ) -> None:
         self._connection = connection
         self._clock = clock
         self._language: Language = language
+        self._forgotten = forgotten
 
     def position(self, source: str, stream: str) -> Position | None:
         row = self._connection.execute(
@@ -131,6 +141,8 @@ class Landing:
 
     def write(self, run: StreamRun, batch: Batch, *, requests: int) -> int:
         """Commit a batch with its position and the run's log; gives the number of raw records written."""
+        if self._forgotten is not None:
+            self._forgotten.clean(run, batch)
         with transaction(self._connection):
             reached("land.before_write")
             written = self._append(run, batch)
@@ -187,12 +199,14 @@ class Landing:
         """Drop the rejects of a folder that this run did not see again: the files were mended or removed."""
         with transaction(self._connection):
             self._connection.execute(
-                "DELETE FROM landing.raw.rejects WHERE source = ? AND stream = ? AND seen_at < ?",
-                [run.source, run.stream, since],
+                # What was seen later than now was seen by a clock that has been set back since.
+                "DELETE FROM landing.raw.rejects WHERE source = ? AND stream = ? AND (seen_at < ? OR seen_at > ?)",
+                [run.source, run.stream, since, self._clock.now()],
             )
 
     def sweep(self, run: StreamRun, seen: Iterable[str], *, believe: bool = False) -> int:
-        """Write a tombstone for every live record that a whole reading no longer met.
+        """Write a tombstone for every live record that a whole reading no longer met, and lift those of records that
+        it met again: a vendor that answered yesterday's data, or a record brought back without a new time of change.
 
         `believe`: a person has said that a mass disappearance is real.
 
@@ -202,13 +216,7 @@ class Landing:
         connection = self._connection
         _register(connection, "_seen", pa.table({"record_id": pa.array(list(seen), pa.string())}))
         try:
-            live, gone = _one(
-                connection,
-                "SELECT count(*), list(record_id) FILTER (record_id NOT IN (SELECT record_id FROM _seen)) FROM ("
-                " SELECT record_id, arg_max(op, seq) AS op FROM landing.raw.records"
-                " WHERE source = ? AND stream = ? GROUP BY record_id) WHERE op = 'put'",
-                [run.source, run.stream],
-            )
+            live, gone, back = _one(connection, SWEEP, [run.source, run.stream])
         finally:
             connection.unregister("_seen")
         missing: list[str] = gone or []
@@ -232,7 +240,27 @@ class Landing:
                     " --accept-deletions.",
                 ),
             )
-        return self.bury(run, missing)
+        return self.bury(run, missing) + self._lift(run, back or [])
+
+    def _lift(self, run: StreamRun, record_ids: Sequence[str]) -> int:
+        """Write that deleted records are there after all."""
+        if not record_ids:
+            return 0
+        with transaction(self._connection):
+            _register(self._connection, "_back", pa.table({"record_id": pa.array(sorted(record_ids), pa.string())}))
+            try:
+                now = to_micros(self._clock.now())
+                written = int(_one(self._connection, LIFT, [run.source, run.stream, run.run_id, now])[0])
+            finally:
+                self._connection.unregister("_back")
+            self._count_rows(run, written)
+        return written
+
+    def _count_rows(self, run: StreamRun, written: int) -> None:
+        self._connection.execute(
+            "UPDATE landing.raw.runs SET rows = rows + ? WHERE run_id = ? AND source = ? AND stream = ?",
+            [written, run.run_id, run.source, run.stream],
+        )
 
     def bury(self, run: StreamRun, record_ids: Sequence[str]) -> int:
         """Write tombstones for records known to be gone."""
@@ -240,10 +268,7 @@ class Landing:
             return 0
         with transaction(self._connection):
             written = self._append_deleted(run, record_ids)
-            self._connection.execute(
-                "UPDATE landing.raw.runs SET rows = rows + ? WHERE run_id = ? AND source = ? AND stream = ?",
-                [written, run.run_id, run.source, run.stream],
-            )
+            self._count_rows(run, written)
         return written
 
     # ── inside a transaction ────────────────────────────────────────────────────────────────────────────────────
@@ -255,13 +280,14 @@ class Landing:
         fetched_at = to_micros(self._clock.now())
         _register(connection, "_batch", _as_table(batch, fetched_at))
         try:
-            written = _one(connection, _APPEND, [run.source, run.stream, run.run_id, min(batch.cursors), fetched_at])[0]
+            written = _one(connection, APPEND, [run.source, run.stream, run.run_id, min(batch.cursors), fetched_at])[0]
             # What was unreadable before and is readable now is no reject any more.
-            connection.execute(_HEAL, [run.source, run.stream])
+            connection.execute(HEAL, [run.source, run.stream])
         finally:
             connection.unregister("_batch")
             # Arrow keeps what it has freed for itself.
             pa.default_memory_pool().release_unused()
+            give_back()
         return int(written)
 
     def _append_deleted(self, run: StreamRun, record_ids: Sequence[str]) -> int:
@@ -271,7 +297,7 @@ class Landing:
         _register(connection, "_gone", pa.table({"record_id": pa.array(sorted(set(record_ids)), pa.string())}))
         try:
             return int(
-                _one(connection, _BURY, [run.source, run.stream, run.run_id, to_micros(self._clock.now())])[0],
+                _one(connection, BURY, [run.source, run.stream, run.run_id, to_micros(self._clock.now())])[0],
             )
         finally:
             connection.unregister("_gone")
@@ -326,48 +352,6 @@ class Landing:
         )
 
 
-_APPEND = """
-INSERT INTO landing.raw.records
-    (seq, source, stream, record_id, op, version, cursor, fetched_at, run_id, origin, payload_hash, payload)
-SELECT
-    (SELECT coalesce(max(seq), 0) FROM landing.raw.records) + b.place,
-    $1, $2, b.record_id, 'put', b.version, b.cursor, make_timestamp($5)::TIMESTAMPTZ, $3, b.origin,
-    b.payload_hash, b.payload
-FROM _batch AS b
-LEFT JOIN (
-    SELECT record_id, arg_max(payload_hash, seq) AS payload_hash, arg_max(op, seq) AS op
-    FROM landing.raw.records
-    WHERE source = $1 AND stream = $2 AND cursor >= $4 AND record_id IN (SELECT record_id FROM _batch)
-    GROUP BY record_id
-) AS known ON known.record_id = b.record_id
-WHERE known.record_id IS NULL OR known.op = 'delete' OR known.payload_hash IS DISTINCT FROM b.payload_hash
-"""
-
-_HEAL = """
-DELETE FROM landing.raw.rejects
-WHERE source = $1 AND stream = $2 AND record_id IN (SELECT record_id FROM _batch)
-"""
-
-# A tombstone has the time it was noticed as its version, and no cursor of its own: a later look-up from any cursor
-# must find it, so it takes the record's.
-_BURY = """
-INSERT INTO landing.raw.records
-    (seq, source, stream, record_id, op, version, cursor, fetched_at, run_id)
-SELECT
-    (SELECT coalesce(max(seq), 0) FROM landing.raw.records) + row_number() OVER (ORDER BY g.record_id),
-    $1, $2, g.record_id, 'delete', greatest($4, coalesce(known.version, 0)), coalesce(known.cursor, 0),
-    make_timestamp($4)::TIMESTAMPTZ, $3
-FROM _gone AS g
-LEFT JOIN (
-    SELECT record_id, arg_max(op, seq) AS op, max(version) AS version, max(cursor) AS cursor
-    FROM landing.raw.records
-    WHERE source = $1 AND stream = $2 AND record_id IN (SELECT record_id FROM _gone)
-    GROUP BY record_id
-) AS known ON known.record_id = g.record_id
-WHERE known.op IS DISTINCT FROM 'delete'
-"""
-
-
 def _as_table(batch: Batch, fetched_at: int) -> pa.Table:
     """The batch as Arrow columns; the same payload twice in a row is one record."""
     hashes = [blake2b(payload, digest_size=HASH_BYTES).digest() for payload in batch.payloads]
@@ -391,6 +375,7 @@ def _as_table(batch: Batch, fetched_at: int) -> pa.Table:
             "place": pa.array(range(1, len(keep) + 1), pa.int64()),
             "record_id": pa.array(pick(batch.ids), pa.string()),  # type: ignore[arg-type]
             "version": pa.array(pick([version or fetched_at for version in batch.versions]), pa.int64()),
+            "is_dated": pa.array(pick([version != 0 for version in batch.versions]), pa.bool_()),
             "cursor": pa.array(pick(batch.cursors), pa.int64()),  # type: ignore[arg-type]
             "origin": pa.array(pick(batch.origins), pa.string()),  # type: ignore[arg-type]
             "payload_hash": pa.array(pick(hashes), pa.binary()),  # type: ignore[arg-type]

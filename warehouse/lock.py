@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 from base.clock import Clock
 from base.errors import BusyError
 from base.text import Text, say
+from warehouse.disk import full_disk_told
+from warehouse.pause import let_backup_in
 
 POLL_SECONDS = 0.2
 
@@ -30,19 +32,26 @@ def writer_lock(
     clock: Clock,
     wait_seconds: float,
     on_wait: Callable[[Text], None] = _ignore,
+    lets_backup_in: bool = True,
 ) -> Iterator[None]:
     """Hold the warehouse for one command. The kernel frees the lock of a killed process.
 
+    A backup that is copying because an earlier holder let it is waited for, unless the caller is that backup.
+
     Raises:
         BusyError: somebody else held it for all of `wait_seconds`.
+        DiskFullError: what the caller wrote found no room.
     """
     lock = FileLock(str(warehouse) + ".lock")
     holder = Path(str(warehouse) + ".holder.json")
     _acquire(lock, holder, clock, wait_seconds, on_wait)
     try:
-        facts = {"command": command, "pid": os.getpid(), "since": clock.now().isoformat(timespec="seconds")}
-        holder.write_text(json.dumps(facts), encoding="utf-8")
-        yield
+        with full_disk_told(warehouse):
+            facts = {"command": command, "pid": os.getpid(), "since": clock.now().isoformat(timespec="seconds")}
+            holder.write_text(json.dumps(facts), encoding="utf-8")
+            if lets_backup_in:
+                let_backup_in(warehouse)
+            yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()

@@ -45,15 +45,18 @@ class Merger:
         return self._merge_rows(staged)
 
     def bury(self, table: sa.Table, tombstones: str) -> int:
-        """Mark records gone. `tombstones` is a table of (record_id, version, _ordinal)."""
+        """Mark records gone, or there after all. `tombstones` is a table of (record_id, is_gone, version, _ordinal).
+
+        Only `is_deleted` is lifted here; of other relations a record that is there again has come with its own row.
+        """
         key = _own_key(table)[:1]
         column = next(name for name in GONE if name in table.columns)
         if column == "is_deleted":
-            query = f"SELECT record_id AS {key[0]}, TRUE AS is_deleted, version, {ORDINAL} FROM {tombstones}"
+            query = f"SELECT record_id AS {key[0]}, is_gone AS is_deleted, version, {ORDINAL} FROM {tombstones}"
             return self._merge_deletions(table, query, key)
         return self._run(
             f"UPDATE {table.fullname} AS t SET {column} = {GONE[column]}, version = g.version, loaded_at = $now"
-            f" FROM {tombstones} AS g WHERE t.source = $source AND t.{key[0]} = g.record_id"
+            f" FROM {tombstones} AS g WHERE g.is_gone AND t.source = $source AND t.{key[0]} = g.record_id"
             f" AND t.{column} IS DISTINCT FROM {GONE[column]} AND g.version >= coalesce(t.version, 0)"
         )
 
@@ -89,12 +92,14 @@ class Merger:
     def _merge_deletions(self, table: sa.Table, query: str, key: Sequence[str]) -> int:
         """Partial rows (key, is_deleted): guarded by a version of their own, an unknown record becomes a stub."""
         latest = self._latest(f"({query})", key, [*key, "is_deleted"])
+        # A version later than the deletion proves that the record lives, in whatever order the two are conformed.
+        gone = "(s.is_deleted AND coalesce(t.version, s.version) <= s.version)"
         return self._run(
             f"MERGE INTO {table.fullname} AS t USING ({latest}) AS s"
             f" ON t.source = $source AND {_equal('t', 's', key)}"
             " WHEN MATCHED AND s.version >= coalesce(t.deletion_version, 0)"
-            " AND (t.is_deleted IS DISTINCT FROM s.is_deleted OR t.deletion_version IS DISTINCT FROM s.version)"
-            " THEN UPDATE SET is_deleted = s.is_deleted, deletion_version = s.version, loaded_at = $now"
+            f" AND (t.is_deleted IS DISTINCT FROM {gone} OR t.deletion_version IS DISTINCT FROM s.version)"
+            f" THEN UPDATE SET is_deleted = {gone}, deletion_version = s.version, loaded_at = $now"
             f" WHEN NOT MATCHED THEN INSERT (source, {_list('', key)}, is_deleted, deletion_version, loaded_at)"
             f" VALUES ($source, {_list('s', key)}, s.is_deleted, s.version, $now)"
         )

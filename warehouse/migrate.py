@@ -21,6 +21,7 @@ from base.text import say
 from models import RAW, WAREHOUSE
 from models.revision import RAW_REVISION, WAREHOUSE_REVISION, revision_table
 from warehouse.ddl import create_all
+from warehouse.disk import full_disk
 from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def open_file(path: Path, options: str = "") -> duckdb.DuckDBPyConnection:
 
     Raises:
         BusyError, WarehouseError: held by another program; not a DuckDB file, or damaged.
+        DiskFullError: no room to replay what a killed writer left.
     """
     connection = duckdb.connect()
     quoted = str(path).replace("'", "''")
@@ -95,6 +97,9 @@ def open_file(path: Path, options: str = "") -> duckdb.DuckDBPyConnection:
         return connection
     except duckdb.Error as error:
         connection.close()
+        if (full := full_disk(error, path)) is not None:
+            # Opening replays a killed writer's log: nothing is wrong with the file.
+            raise full from error
         # DuckDB has one exception for both; the engine's version is pinned, and a test holds the words.
         if "Could not set lock" in str(error):
             raise BusyError(

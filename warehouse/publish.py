@@ -1,4 +1,6 @@
-"""Publish: a consistent copy of the warehouse replaces the analysts' file in one step.
+"""Publish: a consistent picture of the warehouse replaces the analysts' file in one step.
+
+With all personal data it is a copy of the file; without (warehouse/mask.py) it is written anew.
 
 Analysts never open the working file: a writer locks it against every reader, and an open reader blocks the writer.
 Who holds the old file open keeps a consistent old picture; who opens it next sees the new one.
@@ -8,32 +10,53 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
+from base.durable import flush, flush_folder
 from base.points import reached
+from warehouse.company_key import CompanyKey
+from warehouse.mask import Mode, write_masked
 
 READ_ONLY = 0o444
 
 
 def publish_copy(warehouse: Path, published: Path) -> int:
     """Copy the closed, checkpointed warehouse; gives the size in bytes. The caller holds the writer's lock."""
+    return publish_with(warehouse, published, lambda temporary: shutil.copyfile(warehouse, temporary))
+
+
+def publish_masked(warehouse: Path, published: Path, mode: Mode, key: CompanyKey) -> int:
+    """Write the file without personal data; gives the size in bytes. The caller holds the writer's lock."""
+    return publish_with(warehouse, published, lambda temporary: write_masked(warehouse, temporary, mode, key))
+
+
+def publish_with(warehouse: Path, published: Path, write: Callable[[Path], object]) -> int:
+    """Put what `write` makes of the warehouse in the published file's place, whole or not at all."""
     _checkpoint(warehouse)
     published.parent.mkdir(parents=True, exist_ok=True)
     temporary = published.with_name(f".{published.name}.new")
     try:
-        temporary.unlink(missing_ok=True)
-        shutil.copyfile(warehouse, temporary)
-        _flush(temporary)
+        _remove(temporary)
+        write(temporary)
+        flush(temporary)
         temporary.chmod(READ_ONLY)
         reached("publish.before_replace")
         _remove_stale_wal(published)
         os.replace(temporary, published)
-        _flush_folder(published.parent)
+        flush_folder(published.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
     return published.stat().st_size
+
+
+def _remove(temporary: Path) -> None:
+    """What a killed publishing left, and what DuckDB keeps beside a file while it is written."""
+    for path in (temporary, temporary.with_name(f"{temporary.name}.wal")):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(temporary.with_name(f"{temporary.name}.tmp"), ignore_errors=True)
 
 
 def _checkpoint(warehouse: Path) -> None:
@@ -45,16 +68,3 @@ def _checkpoint(warehouse: Path) -> None:
 def _remove_stale_wal(published: Path) -> None:
     """Somebody who managed to open an older copy read-write left a log that the new file would replay."""
     published.with_name(f"{published.name}.wal").unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,8 +14,10 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from connectors.stream import Rows, Target
+from base.memory import give_back
+from connectors.stream import BadRecord, Rows, Target
 from models.arrow import arrow_type, find_relation
+from warehouse.misfits import UNFIT, build_array, find_misfits, without
 
 # Which record of the run a row came from: of two rows with one version the later record wins.
 ORDINAL = "_ordinal"
@@ -62,21 +64,37 @@ class Staging:
         if kind is None:
             self.drop()
 
-    def append(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> None:
+    def append(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> dict[int, BadRecord]:
         """Add a chunk's rows. `versions[i]` belongs to the chunk's i-th record.
+
+        Gives the records left out, by their place in the chunk: a value of theirs fits into no column.
 
         Raises:
             KeyError: a mapping names a relation or column the models don't have.
         """
+        misfits: dict[int, BadRecord] = {}
+        try:
+            built = self._build_all(rows, versions, first_ordinal)
+        except UNFIT:
+            misfits = find_misfits(rows)
+            built = self._build_all(without(rows, misfits), versions, first_ordinal)
+        for view, table in built:
+            self._piles[view].tables.append(table)
+        return misfits
+
+    def _build_all(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> list[tuple[str, pa.Table]]:
+        """Every target's table and the view it is for; nothing is added yet."""
+        built = []
         for into, values in rows.rows.items():
             staged = self._open(into)
             table = _build(into.columns, staged.table, values, rows.ordinals[into], versions, first_ordinal)
-            self._piles[staged.rows].tables.append(table)
+            built.append((staged.rows, table))
         for into, owners in rows.owners.items():
             staged = self._open(into)
             assert staged.owners is not None, f"{into.relation} has no owner"
             table = _build(into.owned_by, staged.table, owners, rows.owner_ordinals[into], versions, first_ordinal)
-            self._piles[staged.owners].tables.append(table)
+            built.append((staged.owners, table))
+        return built
 
     @property
     def targets(self) -> list[Staged]:
@@ -92,6 +110,7 @@ class Staging:
         self._staged.clear()
         # Arrow keeps what it has freed for itself.
         pa.default_memory_pool().release_unused()
+        give_back()
 
     def _open(self, into: Target) -> Staged:
         found = self._staged.get(into)
@@ -129,10 +148,3 @@ def _build(
     arrays["version"] = pa.array([versions[ordinal] for ordinal in ordinals], pa.int64())
     arrays[ORDINAL] = pa.array([first_ordinal + ordinal for ordinal in ordinals], pa.int64())
     return pa.table(arrays)
-
-
-def build_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """A column of Python values as Arrow; instants come as microseconds."""
-    if pa.types.is_timestamp(kind):
-        return pa.array(values, pa.int64()).cast(kind)
-    return pa.array(values, kind)

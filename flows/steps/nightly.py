@@ -11,12 +11,14 @@ from flows.project import Project
 from flows.steps.progress import Progress
 from flows.steps.publish import PublishReport, publish
 from flows.steps.recompute import RecomputeReport, recompute
+from flows.steps.retain import RetainReport, retain
 from flows.steps.sync import SyncReport, sync
 
 
 @dataclass(frozen=True)
 class NightlyReport:
     synced: SyncReport
+    retained: RetainReport
     recomputed: RecomputeReport
     published: PublishReport
 
@@ -41,6 +43,7 @@ def nightly(
     """
     clock = clock or SystemClock()
     synced = sync(project, clock=clock, wait_seconds=wait_seconds, progress=progress, transport=transport)
+    retained = retain(project, clock=clock, wait_seconds=wait_seconds, progress=progress)
     recomputed = recompute(project, None, clock=clock, wait_seconds=wait_seconds, progress=progress)
     published = publish(project, clock=clock, wait_seconds=wait_seconds, progress=progress)
-    return NightlyReport(synced, recomputed, published)
+    return NightlyReport(synced, retained, recomputed, published)

@@ -29,6 +29,8 @@ class StreamReport:
     rejected: int
     seconds: float
     error: VoronkaError | None = None
+    # A replay: records whose payload is kept no more, so what the core has of them was left as it is.
+    let_go: int = 0
     # The first of what could not be read: which record or file, and why.
     examples: tuple[Text, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Publish: the analysts' file becomes a copy of the warehouse as it stands."""
+"""Publish: the analysts' file becomes a picture of the warehouse as it stands, with personal data or without."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from base.clock import Clock, SystemClock
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
 from flows.steps.sync import files_of
+from warehouse.company_key import company_key
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
-from warehouse.publish import publish_copy
+from warehouse.publish import publish_copy, publish_masked
 
 
 @dataclass(frozen=True)
@@ -34,5 +35,13 @@ def publish(
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     with writer_lock(files.warehouse, command="publish", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say):
         ensure_schema(files.warehouse, "warehouse", clock)
-        size = publish_copy(files.warehouse, project.publish_path)
+        size = publish_now(project)
     return PublishReport(project.publish_path, size)
+
+
+def publish_now(project: Project) -> int:
+    """The same for a step that holds the writer's lock itself; gives the file's size in bytes."""
+    if project.personal_data == "full":
+        return publish_copy(project.warehouse_path, project.publish_path)
+    key = company_key(project.state_dir)
+    return publish_masked(project.warehouse_path, project.publish_path, project.personal_data, key)

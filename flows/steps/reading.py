@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from queue import Empty, Full, Queue
 from typing import Any
@@ -19,6 +20,7 @@ from base.errors import (
     SourceError,
     UnreachableError,
 )
+from base.times import from_unix
 from connectors.stream import Connector, Page, Position, Request, Runtime, Stream
 from flows.project import Source
 
@@ -28,12 +30,34 @@ POLL_SECONDS = 0.1
 # How long an interrupted command waits for its readers; they are daemons and hold nothing worth saving.
 GRACE_SECONDS = 2.0
 
+# Moments of a position, all connectors call them so: Unix seconds by the vendor's clock, or text by this machine's.
+MOMENTS = ("updated_at", "created_at", "since", "until")
+# Clocks of a vendor's servers differ by less, and so does an overlap; what is read by our clock overlaps by weeks.
+AHEAD_SECONDS, AHEAD_DAYS = 600, 2
+
+logger = logging.getLogger("voronka.sync")
+
 # What no other stream of the source can expect to be spared.
 HOPELESS = (CredentialsError, UnreachableError, BlockedError, BudgetError)
 
 
 class Stopped(Exception):  # noqa: N818 - a signal between threads, not a failure
     """The writer gave up; readers end."""
+
+
+def is_ahead(position: Position, end: datetime) -> bool:
+    """A clock was ahead when this position was stored: what came since then stands before it and was not read.
+
+    Nobody knows since when, so the stream is loaded as for the first time; what is known is not written again.
+    """
+    for moment in (position[name] for name in MOMENTS if name in position):
+        if isinstance(moment, str):
+            latest, limit = datetime.fromisoformat(moment), end + timedelta(days=AHEAD_DAYS)
+        else:
+            latest, limit = from_unix(int(moment)), end + timedelta(seconds=AHEAD_SECONDS)
+        if latest > limit:
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -208,6 +232,11 @@ class Readers:
             upper = end if until is None else min(until, end)
             return Request(position=None, start=start or reading.start, end=upper, window=True)
         position = reading.positions.get(stream.name)
+        if position is not None and is_ahead(position, end):
+            logger.warning(
+                "source=%s stream=%s event=position_ahead position=%s", reading.source.name, stream.name, position
+            )
+            position = None
         return Request(
             position=None if reading.full else position,
             start=reading.start,

@@ -16,8 +16,10 @@ from metrics.compute import recompute as compute_periods
 from metrics.inputs import InputsReport, load_inputs
 from metrics.periods import Period
 from metrics.resolve import ResolveReport, resolve
+from metrics.sources import store_sources
 from metrics.touched import periods_touched
 from warehouse.database import Warehouse, open_warehouse
+from warehouse.pause import let_backup_in
 
 
 @dataclass
@@ -60,8 +62,11 @@ def recompute(
 
 def prepare(warehouse: Warehouse, project: Project, clock: Clock) -> RecomputeReport:
     """Read changed inputs and tie records to people, deals and stages; nothing is done twice."""
+    store_sources(warehouse.connection, project.company)
     inputs = load_inputs(warehouse.connection, project.company, clock)
     reached("resolve.before")
+    let_backup_in(warehouse.files.warehouse, warehouse.connection)
     resolved = resolve(warehouse.connection, project.company, clock)
     reached("resolve.after")
+    let_backup_in(warehouse.files.warehouse, warehouse.connection)
     return RecomputeReport(inputs, resolved)

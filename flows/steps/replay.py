@@ -78,6 +78,7 @@ def _replay_source(
                 requests=0,
                 rejected=done.rejected,
                 seconds=clock.monotonic() - started,
+                let_go=done.let_go,
                 examples=tuple(examples_of(done)),
             )
         )

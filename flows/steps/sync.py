@@ -24,8 +24,11 @@ from flows.steps.reading import Arrived, Counter, Ended, Opened, Readers, Readin
 from warehouse import bookkeeping
 from warehouse.conform import Conformer, ConformReport
 from warehouse.database import Files, Warehouse, open_warehouse
+from warehouse.forgotten import load_forgotten
 from warehouse.land import Batch, Landing, StreamRun
 from warehouse.layout import ROW_GROUP_RECORDS
+from warehouse.pause import let_backup_in
+from warehouse.reconcile import reconcile
 
 # A batch is committed when it is this large or this old: memory, and what a kill costs, stay bounded.
 BATCH_RECORDS = ROW_GROUP_RECORDS
@@ -75,6 +78,7 @@ class _Progressing:
     # Ids told to exist, once they are all there are (`Page.living`).
     living: set[str] = field(default_factory=set)
     knows_all_living: bool = False
+    total: int | None = None
     # Absence proves nothing (`Page.is_partial_view`).
     is_partial_view: bool = False
     pace: Pace = field(default_factory=Pace)
@@ -156,6 +160,15 @@ def sources_of(project: Project, facets: Collection[str]) -> list[str]:
     ]
 
 
+def sweeping_sources(project: Project) -> list[str]:
+    """Names of the enabled sources where a full reading finds what ordinary loads can't: the CRMs."""
+    return [
+        name
+        for name, source in project.enabled_sources.items()
+        if any(stream.sweeps for stream in load_connector(source.type).serving(source.settings).streams)
+    ]
+
+
 def map_context(project: Project, source: Source) -> MapContext:
     """What the mappings of a source may know."""
     company = project.company
@@ -196,12 +209,15 @@ class _Sync:
         self._progress = progress
         self._full = full
         self._accept_deletions = accept_deletions
-        self._landing = Landing(warehouse.connection, clock, project.company.language)
+        self._landing = Landing(
+            warehouse.connection, clock, project.company.language, load_forgotten(project.state_dir)
+        )
         self._counter = Counter()
         self._run_id = f"{clock.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._streams: dict[tuple[str, str], _Progressing] = {}
 
     def run(self, readings: Sequence[Reading]) -> SyncReport:
+        self._rewind()
         self._land(readings)
         reached("sync.landed")
         report = SyncReport(self._run_id)
@@ -221,12 +237,27 @@ class _Sync:
             clock=self._clock,
             zone=self._project.company.zone,
             state_dir=self._project.state_dir,
+            vault=self._project.vault,
             transport=transport,
             on_request=self._counter.add,
         )
         positions = {s.name: self._landing.position(source.name, s.name) for s in connector.streams}
         start = start_of_day(source.start, self._project.company.zone) if source.start else None
         return Reading(source, connector, runtime, positions, start, window, self._full)
+
+    def _rewind(self) -> None:
+        rewound = bookkeeping.rewind_watermarks(self._warehouse.connection)
+        if rewound:
+            self._progress.say(
+                say(
+                    "Журнал {raw} старее хранилища (восстановлен из копии?): недостающее читается заново, записи "
+                    "разбираются ещё раз. Чего у источников уже нет, уберёт voronka replay после этой загрузки.",
+                    "The log {raw} is older than the warehouse (restored from a copy?): what it lacks is read again "
+                    "and its records are conformed anew. `voronka replay` after this drops what sources don't have any "
+                    "more.",
+                    raw=self._project.raw_path,
+                )
+            )
 
     # ── landing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -242,6 +273,7 @@ class _Sync:
                 )
         with Readers(readings, self._clock, self._counter) as readers:
             for message in readers.messages():
+                let_backup_in(self._warehouse.files.warehouse, self._warehouse.connection)
                 state = self._streams[message.source, message.stream]
                 if isinstance(message, Opened):
                     self._open(state, message)
@@ -264,6 +296,7 @@ class _Sync:
             state.seen.update(page.ids)
         state.living.update(page.living)
         state.knows_all_living = state.knows_all_living or page.is_whole
+        state.total = page.total if page.total is not None else state.total
         state.is_partial_view = state.is_partial_view or page.is_partial_view
         if page.complete_until is not None:
             state.complete_until = max(page.complete_until, state.complete_until or page.complete_until)
@@ -328,6 +361,9 @@ class _Sync:
             state.written += self._landing.sweep(state.run, seen, believe=self._accept_deletions)
         except MassDisappearanceError as error:
             return error
+        if self._full and state.stream.sweeps:
+            connection, now = self._warehouse.connection, self._clock.now()
+            reconcile(connection, state.run, listed=len(seen), total=state.total, now=now)
         return None
 
     def _complete_until(self, state: _Progressing) -> datetime | None:

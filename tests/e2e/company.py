@@ -42,8 +42,9 @@ path = "exports"
 
 
 @contextmanager
-def served(story: Story, folder: Path, clock: FakeClock) -> Iterator[Project]:
-    """Serve the story as it stands and give the project that reads it; the folder may hold an earlier night."""
+def served(story: Story, folder: Path, clock: FakeClock, more: str = "") -> Iterator[Project]:
+    """Serve the story as it stands and give the project that reads it; the folder may hold an earlier night. `more` is
+    configuration behind the rest."""
     write_statements(story, folder / "exports")
     with ExitStack() as stack:
         amo = stack.enter_context(
@@ -63,7 +64,8 @@ def served(story: Story, folder: Path, clock: FakeClock) -> Iterator[Project]:
                 key=KEY,
                 salt=SALT,
                 start=story.opened_at.date(),
-            ),
+            )
+            + more,
             encoding="utf-8",
         )
         yield load_project(config)

@@ -12,6 +12,7 @@ import pytest
 from base.errors import ConfigError
 from base.secrets import Secret
 from base.text import Language
+from connectors.onec.settings import OnecSettings
 from flows.project import Project
 from voronka.commands.init import TEMPLATES
 from voronka.config import load_project
@@ -186,10 +187,19 @@ def test_reading_commands_need_no_credentials(tmp_path: Path) -> None:
     assert project.company.source_types == {"amo": "amocrm"}
 
 
-@pytest.mark.parametrize("mode", ["masked", "none"])
-def test_personal_data_is_never_published_silently(tmp_path: Path, mode: str) -> None:
-    text = GOOD + f'[publish]\npersonal_data = "{mode}"\n'
+def test_a_misspelt_wish_about_personal_data_is_never_taken_for_full(tmp_path: Path) -> None:
+    project = load(tmp_path, GOOD + '[publish]\npersonal_data = "masked"\n', {"AMO_TOKEN": SECRET})
+    assert project.personal_data == "masked"
+    text = GOOD + '[publish]\npersonal_data = "mask"\n'
     assert "publish.personal_data" in problems(tmp_path, text, {"AMO_TOKEN": SECRET})
+
+
+def test_how_long_raw_records_are_kept_is_checked_against_the_streams_there_are(tmp_path: Path) -> None:
+    """A misspelt stream would be kept for ever, and nobody would know."""
+    text = GOOD.rstrip() + "\nraw_days = { leads = 400, lead = 10, events = 0 }\n"
+    found = problems(tmp_path, text, {"AMO_TOKEN": SECRET})
+    assert "sources.amo.raw_days.lead" in found
+    assert "sources.amo.raw_days.events" in found
 
 
 def test_a_lake_is_refused_by_name(tmp_path: Path) -> None:
@@ -238,3 +248,18 @@ def test_the_templates_of_init_are_good_once_filled_in(tmp_path: Path, language:
     assert list(project.sources) == ["amo", "mango", "accounting"]
     assert project.company.language == language
     assert project.company.rules.sla_minutes == 15
+
+
+def test_what_numbers_depend_on_is_the_same_for_commands_that_only_read(tmp_path: Path) -> None:
+    """`recompute` reads no sources; with another authority it would count other money than `nightly`, and resolve all
+    history anew each time."""
+    text = (
+        "[company]\ntimezone = 'Europe/Moscow'\n"
+        "[sources.bank]\ntype = 'onec'\npath = 'exports'\npriority = 2\n"
+        "[sources.cash]\ntype = 'onec'\npath = 'cash'\npriority = '${CASH}'\n"
+        "[sources.till]\ntype = 'onec'\npath = 'till'\nenabled = false\n"
+    )
+    companies = [load(tmp_path, text, {"CASH": "3"}, read_sources=sources).company for sources in (True, False)]
+    assert companies[0] == companies[1]
+    assert companies[0].priorities == {"bank": 2, "cash": 3, "till": OnecSettings(type="onec").priority}
+    assert companies[0].disabled_sources == {"till"}

@@ -39,7 +39,7 @@ def test_every_command_line_of_a_readme_is_real(readme: str) -> None:
     assert len(lines) > 12
     for words in lines:
         arguments = list(words)
-        while arguments and arguments[0] in ("--config", "--lang"):
+        while arguments and arguments[0] in ("--config", "--lang", "--log"):
             del arguments[:2]
         if arguments == ["--help"]:
             continue

@@ -46,6 +46,7 @@ INSERT INTO core.pipeline_stages (source, pipeline_id, stage_id, pipeline_name) 
 INSERT INTO facts.funnel BY NAME
     SELECT '2026-11' AS period, form, 'amo' AS source, '7' AS pipeline_id, '10' AS from_stage, 'paid' AS to_stage,
         'company' AS entity_type, 'company' AS entity_id, 3 AS num, 8 AS den, 0.375 AS value,
+        IF(form = 'cohort', 2, NULL) AS touched, IF(form = 'cohort', 1, NULL) AS strict,
         IF(form = 'cohort', 0.5, NULL) AS maturity, 'Новая' AS from_name, 'paid' AS to_name,
         TIMESTAMPTZ '2026-11-30 21:00:00Z' AS as_of
     FROM (VALUES ('cohort'), ('period')) AS given (form);
@@ -117,6 +118,24 @@ def test_funnel_shows_both_forms_and_marks_an_immature_cohort(run: Run, publishe
     assert result.stdout.count("незрелая когорта") == 1
     one = run("funnel", "2026-11", "--form", "period", "--json")
     assert [row["form"] for row in json.loads(one.stdout)["rows"]] == ["period"]
+
+
+@pytest.mark.parametrize(("convention", "num"), [("passed", 3), ("touched", 2), ("strict", 1)])
+def test_funnel_counts_a_cohort_by_each_convention(run: Run, published: Path, convention: str, num: int) -> None:
+    """Numbers of another convention under the usual heading, or a period form that was never counted so."""
+    shown = run("funnel", "2026-11", "--form", "cohort", "--convention", convention)
+    assert f"{num} из 8" in shown.stdout
+    document = json.loads(run("funnel", "2026-11", "--convention", convention, "--json").stdout)
+    assert document["convention"] == convention
+    cohort = [row for row in document["rows"] if row["form"] == "cohort"]
+    assert [(row["num"], row["den"], row["value"]) for row in cohort] == [(num, 8, num / 8)]
+    assert [row["form"] for row in document["rows"]] == ["cohort", "period"][: 2 if convention == "passed" else 1]
+
+
+def test_the_period_form_has_no_stricter_convention(run: Run, published: Path) -> None:
+    result = run("funnel", "2026-11", "--form", "period", "--convention", "strict")
+    assert result.exit_code == 2
+    assert "--form cohort" in result.stderr
 
 
 def test_funnel_of_an_unknown_pipeline_names_the_known_ones(run: Run, published: Path) -> None:

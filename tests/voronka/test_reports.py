@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -30,10 +31,10 @@ from tests.voronka.made_up import (
     revenue,
 )
 from voronka.app import App
-from voronka.bookkeeping import Origin, RejectRow, StreamStatus
+from voronka.bookkeeping import Origin, Reconciliation, RejectRow, StreamStatus
 from voronka.reports.document import encode
 from voronka.reports.explain import explanation_document, show_explanation
-from voronka.reports.funnel import show_funnel
+from voronka.reports.funnel import by_convention, show_funnel
 from voronka.reports.kpi import Kpi, kpi_document, show_kpi
 from voronka.reports.loading import failures, show_streams
 from voronka.reports.matrix import show_matrix
@@ -125,6 +126,15 @@ def test_funnel(form: str) -> None:
     rows = funnel_rows(form, [8, 6, 5, 3], maturity)
     show_funnel(sheet, NOVEMBER, form, rows, {("amo", "7"): "Основная"})
     assert_golden(f"funnel_{form}", text.getvalue())
+
+
+def test_funnel_by_touched_stages() -> None:
+    sheet, text = page()
+    passed = funnel_rows("cohort", [8, 6, 5, 3], [0.9] * 4)
+    rows = [replace(row, touched=row.num - 1, strict=row.num - 2) for row in passed]
+    counted = by_convention(rows, "touched")
+    show_funnel(sheet, NOVEMBER, "cohort", counted, {("amo", "7"): "Основная"}, "touched")
+    assert_golden("funnel_touched", text.getvalue())
 
 
 def test_explain() -> None:
@@ -233,7 +243,21 @@ def test_status() -> None:
     raw = FileSize(name="raw", label=say("Загруженное", "Raw"), path=loaded, size=None, changed_at=None)
     stale = stale_streams(streams, now, timedelta(hours=26))
     origin = Origin(Path("/srv/sales/var/warehouse.duckdb"), is_published=False)
-    show_status(sheet, Status(streams=streams, files=[raw, file], origin=origin, now=now, stale=stale))
+    agrees = {"missed": 0, "edited": 0, "deleted": 3, "listed": 100, "total": 100, "held": 100}
+    reconciliations = [
+        Reconciliation(source="amo", stream="contacts", reconciled_at=AS_OF, **agrees),
+        Reconciliation(source="amo", stream="leads", reconciled_at=AS_OF, **{**agrees, "missed": 2, "total": None}),
+    ]
+    status = Status(
+        streams=streams,
+        files=[raw, file],
+        origin=origin,
+        now=now,
+        stale=stale,
+        reconciliations=reconciliations,
+    )
+    show_status(sheet, status)
+    assert [one.agrees for one in reconciliations] == [True, False]
     assert_golden("status", text.getvalue(), has_long_sentences=True)
 
 

@@ -97,7 +97,7 @@ class Computed:
 def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Computed]]:
     """By number of deals: the first time, and again with nothing changed."""
     found = {}
-    for deals in (40, 160):
+    for deals in (120, 240):  # both have ended deals enough for odds
         files = generate_files(tmp_path_factory.mktemp(f"deals{deals}"), Size(deals, 2))
         with open_warehouse(files, command="test", clock=make_clock()) as warehouse:
             found[deals] = [compute_month(warehouse.connection) for _ in range(2)]
@@ -114,11 +114,11 @@ def compute_month(connection: duckdb.DuckDBPyConnection) -> Computed:
 @pytest.mark.parametrize("time", [0, 1])
 def test_a_month_takes_as_many_statements_whatever_it_holds(computed: dict[int, list[Computed]], time: int) -> None:
     """A statement for every manager, deal or record would grow with the company."""
-    assert len(computed[40][time].statements) == len(computed[160][time].statements)
+    assert len(computed[120][time].statements) == len(computed[240][time].statements)
 
 
 def test_an_unchanged_month_is_not_resolved_and_writes_nothing(computed: dict[int, list[Computed]]) -> None:
-    first, again = computed[40]
+    first, again = computed[120]
     assert first.resolved > 0
     assert first.facts > 0
     assert (again.resolved, again.facts) == (0, 0)

@@ -57,7 +57,8 @@ class Stored:
 
     def patch(self, record: Patch) -> None:
         if record.version >= self.decided:
-            self.is_deleted, self.decided = record.is_deleted, record.version
+            # A version later than the deletion proves that the record lives.
+            self.is_deleted, self.decided = record.is_deleted and self.version <= record.version, record.version
 
 
 @dataclass

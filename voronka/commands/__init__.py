@@ -37,6 +37,9 @@ COMMANDS: dict[str, Entry] = {
     "onec": Entry("onec", say("посмотреть, что в файле бухгалтерии", "look into a file of accounting")),
     "rejects": Entry("rejects", say("что не удалось прочитать и почему", "what could not be read, and why")),
     "replay": Entry("recompute", say("разобрать сохранённые записи заново", "read the stored records again")),
+    "backup": Entry("backup", say("резервная копия, и во время загрузки", "a backup, even while a night runs")),
+    "restore": Entry("backup", say("вернуть данные из резервной копии", "put a backup's data back")),
+    "forget": Entry("forget", say("удалить данные человека отовсюду", "remove a person's data everywhere")),
     "sql": Entry("sql", say("запрос к файлу для аналитиков", "a query on the analysts' file")),
     "serve": Entry("serve", say("планировщик на одной машине", "one machine's scheduler")),
 }

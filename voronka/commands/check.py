@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from base.errors import SourceError
 from base.text import say
@@ -55,10 +56,49 @@ def _check(app: App, project: Project, source: Source) -> Iterator[CheckLine]:
     from connectors.registry import load_connector
     from connectors.stream import CheckLine, Runtime
 
+    yield from _open_addresses(source)
     connector: Any = load_connector(source.type)
-    runtime = Runtime(source=source.name, clock=app.clock, zone=project.company.zone, state_dir=project.state_dir)
+    runtime = Runtime(
+        source=source.name,
+        clock=app.clock,
+        zone=project.company.zone,
+        state_dir=project.state_dir,
+        vault=project.vault,
+    )
     try:
         with connector.open(source.settings, runtime) as client:
             yield from connector.check(client)
     except SourceError as error:
         yield CheckLine(subject=say("доступ", "access"), verdict="failed", detail=error.what, remedy=error.remedy)
+
+
+def _open_addresses(source: Source) -> Iterator[CheckLine]:
+    """Addresses at which the keys and everybody's data go over the network unencrypted."""
+    import msgspec
+
+    from base.secrets import Secret
+    from connectors.stream import CheckLine
+
+    for field in msgspec.structs.fields(source.settings):
+        value = getattr(source.settings, field.name)
+        text = value.reveal() if isinstance(value, Secret) else value
+        if not field.name.endswith("_url") or not isinstance(text, str) or not is_open_address(text):
+            continue
+        yield CheckLine(
+            subject=say("шифрование", "encryption"),
+            verdict="warning",
+            detail=say(
+                "{key} начинается с http://: ключи и данные клиентов идут по сети открыто",
+                "{key} begins with http://: keys and customers' data go over the network in the open",
+                key=field.name,
+            ),
+            remedy=say("Если у источника есть https, впишите его.", "If the source has https, put that in."),
+        )
+
+
+def is_open_address(url: str) -> bool:
+    """Plain HTTP to another machine; on this one (tests, a proxy) nobody listens in between."""
+    parts = urlsplit(url.strip())
+    host = (parts.hostname or "").lower()
+    is_here = host in ("localhost", "::1") or host.startswith("127.")
+    return parts.scheme == "http" and not is_here

@@ -136,4 +136,17 @@ def replay_command(app: App, sources: tuple[str, ...], wait_seconds: float, as_j
         report = replay(app.project(), sources=sources, clock=app.clock, wait_seconds=wait_seconds, progress=progress)
     if as_json:
         app.emit(sync_document(report))
+    for stream in report.streams:
+        if stream.let_go:
+            app.note(
+                say(
+                    "{source}/{stream}: исходный вид {n} записей уже не хранится (raw_days, forget): то, что из них "
+                    "было разобрано раньше, осталось без изменений.",
+                    "{source}/{stream}: {n} records are no longer kept as they came (raw_days, forget): what had been "
+                    "made of them before was left as it is.",
+                    source=stream.source,
+                    stream=stream.stream,
+                    n=stream.let_go,
+                )
+            )
     return show(app, report, is_table=not as_json)

@@ -47,18 +47,23 @@ if TYPE_CHECKING:
 )
 @json_option
 def status_command(app: App, max_age: timedelta | None, textfile: Path | None, as_json: bool) -> int:
-    from voronka.bookkeeping import bookkeeping, read_streams
+    from voronka.bookkeeping import bookkeeping, read_reconciliations, read_streams
+    from voronka.reports.raw_sizes import read_raw_sizes
     from voronka.reports.status import Status, show_status, stale_file, stale_streams, status_document
 
     project = app.project(read_sources=False)
     now = app.clock.now()
     with bookkeeping(app) as (connection, origin):
         streams = read_streams(connection)
+        reconciliations = read_reconciliations(connection)
+        raw_sizes = read_raw_sizes(connection)
     # A source that is no longer configured can't be fresh.
     streams = [stream for stream in streams if stream.source in project.company.source_types]
     files = _files(project)
     status = Status(
         streams=streams,
+        reconciliations=[one for one in reconciliations if one.source in project.company.source_types],
+        raw_sizes=raw_sizes,
         files=files,
         origin=origin,
         now=now,

@@ -39,6 +39,10 @@ def collect(status: Status) -> CollectorRegistry:
             value = read(stream)
             if value is not None:
                 gauge.labels(stream.source, stream.stream).set(value)
+    for name, about in _DRIFT.items():
+        gauge = Gauge(f"{_PREFIX}_reconciliation_{name}", about, ["source", "stream"], registry=registry)
+        for one in status.reconciliations:
+            gauge.labels(one.source, one.stream).set(getattr(one, name))
     size = Gauge(f"{_PREFIX}_file_size_bytes", "Size of a file of the installation.", ["file"], registry=registry)
     changed = Gauge(f"{_PREFIX}_file_changed_timestamp_seconds", "When it last changed.", ["file"], registry=registry)
     for file in status.files:
@@ -65,3 +69,8 @@ _STREAM_METRICS = (
     ("last_run_requests", "Requests the last run made.", lambda s: s.last_requests),
     ("rejects", "Records and files that could not be read.", lambda s: s.rejects),
 )
+_DRIFT = {
+    "missed": "Records that only the last whole reading found.",
+    "edited": "Records the last whole reading found changed without their time of change.",
+    "deleted": "Records the last whole reading found gone.",
+}

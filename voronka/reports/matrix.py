@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from voronka.reports.page import GAP, Cell, Field, Page, clean
+from base.shown import clean
+from voronka.reports.page import GAP, Cell, Field, Page
 
 # The first column is broken over lines sooner than the page.
 LABEL_WIDTH = 34

@@ -7,7 +7,6 @@ without the control characters that could move a terminal's cursor.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text as RichText
 
+from base.shown import clean
 from base.text import Language, Text
 from voronka.reports.numbers import NARROW_SPACE, Numbers
 
@@ -29,15 +29,7 @@ PLAIN_WIDTH = 120
 GAP = 2
 # An address or a hash is broken after this many characters; a word is not.
 LONGEST_WORD = 24
-# C0 and C1 controls, and the marks that turn the direction of writing.
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 Justify = Literal["left", "right"]
-
-
-def clean(value: object, *, keep_lines: bool = False) -> str:
-    """A text without control characters, on one line unless its own lines are to be kept."""
-    lines = str(value).split("\n") if keep_lines else [str(value)]
-    return "\n".join(CONTROL.sub(" ", line) for line in lines)
 
 
 def _least_width(column: Field, texts: Sequence[str]) -> int:
@@ -76,7 +68,9 @@ class Page:
         """Colours and the terminal's width on a terminal; elsewhere none, and `COLUMNS` or 120."""
         is_terminal = stream.isatty()
         columns = os.environ.get("COLUMNS", "")
-        plain_width = width or (int(columns) if columns.isdigit() and int(columns) > 0 else PLAIN_WIDTH)
+        plain_width = width or (
+            int(columns) if columns.isdecimal() and len(columns) < 5 and int(columns) > 0 else PLAIN_WIDTH
+        )
         console = Console(
             file=stream,
             force_terminal=is_terminal,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from base.shown import clean
 from base.text import Text, say
 from flows.steps.progress import Reached, StreamReport
 from voronka.app import App
@@ -71,7 +72,8 @@ class Bars(Lines):
         self._tasks: dict[tuple[str, str], TaskID] = {}
 
     def say(self, message: Text) -> None:
-        self._progress.console.print(self._app.redact(message.render(self._page.language)), markup=False)
+        line = clean(self._app.redact(message.render(self._page.language)), keep_lines=True)
+        self._progress.console.print(line, markup=False)
 
     def stream_started(self, source: str, stream: str, label: Text) -> None:
         title = f"{source} · {label.render(self._page.language)}"

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import IO, Any
 
+from base.shown import guard_cell
 from base.text import say
 from voronka.reports.page import Field, Page
 
@@ -29,11 +30,11 @@ def show_rows(page: Page, columns: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def write_csv(stream: IO[str], columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> None:
-    """RFC 4180 with a heading line; NULL is an empty field."""
+    """RFC 4180 with a heading line; NULL is an empty field, and no text is a formula (`base.shown.guard_cell`)."""
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(guard_cell, columns))
     for batch in batches:
-        writer.writerows([["" if value is None else _text(value) for value in row] for row in batch])
+        writer.writerows([[_csv_cell(value) for value in row] for row in batch])
 
 
 def rows_document(columns: Sequence[str], rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -46,6 +47,10 @@ def rows_document(columns: Sequence[str], rows: Sequence[Row]) -> list[dict[str,
             unique, number = f"{name}_{number}", number + 1
         names.append(unique)
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _csv_cell(value: Any) -> str:
+    return guard_cell(value) if isinstance(value, str) else _text(value)
 
 
 def _text(value: Any) -> str:

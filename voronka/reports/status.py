@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from base.text import Text, say
-from voronka.bookkeeping import Origin, StreamStatus
+from voronka.bookkeeping import Origin, Reconciliation, StreamStatus
 from voronka.reports.page import Cell, Field, Page
+from voronka.reports.raw_sizes import RawSize, raw_sizes_document, show_raw_sizes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +32,11 @@ class Status:
     files: Sequence[FileSize]
     origin: Origin
     now: datetime
+    reconciliations: Sequence[Reconciliation] = ()
     stale: Sequence[StreamStatus] = ()
     stale_file: FileSize | None = None
     max_age: timedelta | None = None
+    raw_sizes: Sequence[RawSize] = ()
 
     @property
     def is_fresh(self) -> bool:
@@ -79,6 +82,10 @@ def show_status(page: Page, status: Status) -> None:
             ),
             "red",
         )
+    if status.reconciliations:
+        _show_reconciliations(page, status)
+    raw = next((file.size for file in status.files if file.name == "raw"), None)
+    show_raw_sizes(page, status.raw_sizes, raw)
     _show_files(page, status)
 
 
@@ -132,6 +139,31 @@ def _verdict(page: Page, stream: StreamStatus) -> Cell:
     return words.get(stream.last_status or "", Cell(stream.last_status or "—"))
 
 
+def _show_reconciliations(page: Page, status: Status) -> None:
+    """Whole readings against what ordinary loads had brought; what disagrees is yellow."""
+    numbers = page.numbers
+    page.heading(say("Сверка с источником (voronka sync --full)", "Compared with the source (voronka sync --full)"))
+    titles = (
+        say("Источник", "Source"),
+        say("Поток", "Stream"),
+        say("Когда", "When"),
+        say("Там", "There"),
+        say("Здесь", "Here"),
+        say("Пропущено", "Missed"),
+        say("Изменено без следа", "Edited unnoticed"),
+        say("Удалено", "Deleted"),
+    )
+    fields = [Field(page.render(title), "right" if i > 2 else "left") for i, title in enumerate(titles)]
+    rows: list[Sequence[Cell | str]] = []
+    for one in status.reconciliations:
+        colour = "" if one.agrees else "yellow"
+        there = one.listed if one.total is None else one.total
+        counts = (there, one.held, one.missed, one.edited, one.deleted)
+        cells = [Cell(numbers.count(count), colour) for count in counts]
+        rows.append((one.source, one.stream, numbers.moment(one.reconciled_at), *cells))
+    page.table(fields, rows)
+
+
 def _show_files(page: Page, status: Status) -> None:
     numbers = page.numbers
     page.heading(say("Файлы", "Files"))
@@ -175,6 +207,10 @@ def status_document(status: Status) -> dict[str, Any]:
             }
             for stream in status.streams
         ],
+        "reconciliations": [
+            {**{name: getattr(one, name) for name in one.__dataclass_fields__}, "agrees": one.agrees}
+            for one in status.reconciliations
+        ],
         "files": [
             {
                 "name": file.name,
@@ -186,6 +222,7 @@ def status_document(status: Status) -> dict[str, Any]:
             }
             for file in status.files
         ],
+        "raw": raw_sizes_document(status.raw_sizes),
         "read_from": status.origin.path,
         "status": "done" if status.is_fresh else "failed",
     }
