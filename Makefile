@@ -12,11 +12,12 @@ unexport PYTHONDONTWRITEBYTECODE
 COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	-q --extra build
 
-.PHONY: demo test bench clean docs lock migration initial-migration python help
+.PHONY: demo test campaign bench audit clean docs lock migration initial-migration python help
 
 help:
 	@echo 'make demo    a demo company, loaded and computed / демо-компания: загрузка и показатели'
 	@echo 'make test    lint, types, tests / проверки и тесты'
+	@echo 'make campaign  kills and faults by the hundred / сотни обрывов и сбоев'
 	@echo 'make bench   the budgets / замеры скорости и памяти'
 	@echo 'make clean   removes .venv, caches, demo-company / удаляет .venv, кэши, demo-company'
 
@@ -30,6 +31,11 @@ test: python
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+
+# Kills by the hundred over a whole company, each in its own weather: an hour of a quiet machine.
+campaign: python
+	@$(PYTHON) scripts/setup.py test
+	$(BIN)/python -m tests.campaign
 
 bench: python
 	@$(PYTHON) scripts/setup.py bench
@@ -48,6 +54,13 @@ docs:
 migration:
 	@test -n '$(MESSAGE)' || { echo 'make migration MESSAGE="what changes"'; exit 2; }
 	$(BIN)/python scripts/migration.py revision '$(MESSAGE)'
+
+# Known vulnerabilities of everything locked. Needs the network, so it is no part of `make test`; an entry that can't be
+# looked up fails it too. The tool lives in an environment of its own and is in no lock.
+audit: python
+	@$(PYTHON) scripts/setup.py run
+	$(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+		--requirement requirements-bench.lock
 
 # Before the first release only: starts both histories anew from the models.
 initial-migration:
