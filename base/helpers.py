@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 _LENGTH_BYTES = 8
 ROOT = Path(__file__).parent.parent
@@ -23,6 +23,13 @@ ROOT = Path(__file__).parent.parent
 
 class HelperError(Exception):
     """A helper ended before it had answered, or none could be started: the work has to be done in another way."""
+
+
+class Crew(Protocol):
+    """Whoever takes pieces of work: `Helpers`, as far as those who hand the pieces out need them."""
+
+    def submit(self, piece: bytes) -> Future[bytes]:
+        """The answer to a piece; its `result` raises HelperError if the helper is gone."""
 
 
 class Helpers:

@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ import httpx
 import msgspec
 
 from base.clock import Clock
+from base.durable import write_private
 from base.points import reached
 from base.times import from_unix, to_unix
 from connectors.decode import text_of
@@ -97,7 +98,7 @@ class Exchange:
         with self._held() as descriptor:
             self._answer.unlink(missing_ok=True)
             intent = _Intent(digest(request.credential), to_unix(self._clock.now()))
-            write_durably(self._intent, msgspec.json.encode(intent))
+            write_private(self._intent, msgspec.json.encode(intent))
             reached("tokens.before_refresh")
             order = _Order(request, str(self._answer), key)
             if self._transport is None:
@@ -151,25 +152,6 @@ def digest(credential: str) -> str:
     return hashlib.sha256(credential.encode()).hexdigest()[:16] if credential else ""
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, mode 0600, on the disk for certain when this returns."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        # One left behind by a killed run keeps the mode that it had.
-        with suppress(PermissionError):
-            os.fchmod(descriptor, 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _run_apart(order: bytes, descriptor: int) -> None:
     """A session of its own: neither Ctrl-C nor a signal to our process group reaches it."""
     process = subprocess.Popen(
@@ -203,7 +185,7 @@ def _carry_out(order: _Order, transport: httpx.BaseTransport | None = None) -> N
         heard = Heard(spent=spent, error=f"{type(error).__name__}: {error}", was_sent=was_sent)
     reached("tokens.before_answer_kept")
     path, content = Path(order.answer_path), msgspec.json.encode(heard)
-    write_durably(path, order.key.seal(content, path.name) if order.key else content)
+    write_private(path, order.key.seal(content, path.name) if order.key else content)
 
 
 def main() -> None:

@@ -18,12 +18,13 @@ import msgspec
 from filelock import FileLock
 
 from base.clock import Clock
+from base.durable import write_private
 from base.errors import CredentialsError, ServerFaultError, SourceError, UnreachableError
 from base.points import reached
 from base.secrets import Redactor, Secret
 from base.text import Text, say
 from base.times import from_unix, to_unix
-from connectors.exchange import Ask, Exchange, Heard, digest, write_durably
+from connectors.exchange import Ask, Exchange, Heard, digest
 from connectors.token_files import make_private_folder, read_private
 from connectors.vault import Vault
 
@@ -265,7 +266,7 @@ class RotatingTokens:
 
     def _write(self, content: bytes) -> None:
         key = self._vault.key()
-        write_durably(self._path, key.seal(content, self._path.name) if key else content)
+        write_private(self._path, key.seal(content, self._path.name) if key else content)
 
     def _read(self, *, keeping: bool = False) -> TokenPair | None:
         """The stored pair. `keeping`, under the lock: a file of another kind than chosen is written again as chosen."""

@@ -200,15 +200,21 @@ def tell_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
     )
 
 
+def _show_what_came(*synced: State[None]) -> None:
+    """Recompute what changed and publish; then raise what the first reading that failed ended with: the flow is failed,
+    though all that could be done was done."""
+    recompute_periods(None)
+    publish_file()
+    for state in synced:
+        state.result()
+
+
 @flow(name="nightly", on_failure=[tell_failure], on_crashed=[tell_failure])
 def nightly() -> None:
     """Sync, recompute every open period that changed, publish. A source's failure stops none of the rest."""
     synced = sync_sources(return_state=True)
     let_go_of_raw()
-    recompute_periods(None)
-    publish_file()
-    # Raises what the sync ended with: the night is failed, though all that could be done was done.
-    synced.result()
+    _show_what_came(synced)
 
 
 @flow(name="intraday", on_failure=[tell_failure], on_crashed=[tell_failure])
@@ -218,10 +224,7 @@ def intraday() -> None:
     with telling(project):
         sources = sync_step.sources_of(project, {"calls", "money"})
     if sources:
-        synced = sync_sources(sources, return_state=True)
-        recompute_periods(None)
-        publish_file()
-        synced.result()
+        _show_what_came(sync_sources(sources, return_state=True))
 
 
 @flow(name="reconcile", on_failure=[tell_failure], on_crashed=[tell_failure])
@@ -232,10 +235,7 @@ def reconcile() -> None:
     with telling(project):
         sources = sync_step.sweeping_sources(project)
     if sources:
-        synced = sync_sources.with_options(task_run_name="reconcile")(sources, full=True, return_state=True)
-        recompute_periods(None)
-        publish_file()
-        synced.result()
+        _show_what_came(sync_sources.with_options(task_run_name="reconcile")(sources, full=True, return_state=True))
 
 
 @flow(name="backfill", on_failure=[tell_failure], on_crashed=[tell_failure])
@@ -250,10 +250,7 @@ def backfill(period: PeriodText, sources: list[str] | None = None) -> None:
         )
         for one in parse_period(period)
     ]
-    recompute_periods(None)
-    publish_file()
-    for state in reading:
-        state.result()
+    _show_what_came(*reading)
 
 
 @flow(name="recompute", on_failure=[tell_failure], on_crashed=[tell_failure])

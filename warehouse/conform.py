@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from base.clock import Clock
-from base.helpers import HelperError, Helpers
+from base.helpers import Crew, HelperError, Helpers
 from base.points import reached
 from base.secrets import Secret
 from base.text import Language
@@ -32,7 +32,6 @@ from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.mapping import (
     MODULE,
     Columns,
-    Crew,
     Mapped,
     collector_at_rest,
     map_records,

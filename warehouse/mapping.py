@@ -18,11 +18,11 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from types import NoneType
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from base.helpers import HelperError, serve
+from base.helpers import Crew, HelperError, serve
 from base.secrets import Secret
 from base.text import say
 from connectors.stream import BadRecord, MapContext, Mapper, RawRecord, Rows, Settings, Target
@@ -82,13 +82,6 @@ def collector_at_rest() -> Iterator[None]:
 
 
 # ── side by side ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Crew(Protocol):
-    """Helpers, as far as mapping needs them (base/helpers.py)."""
-
-    def submit(self, piece: bytes) -> Future[bytes]:
-        """What `answer` says to a piece; its `result` raises HelperError if the helper is gone."""
 
 
 def map_side_by_side(

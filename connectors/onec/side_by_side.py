@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import BinaryIO, NamedTuple, Protocol
 
-from base.helpers import HelperError, Helpers, serve
+from base.helpers import Crew, HelperError, Helpers, serve
 from connectors.onec.harvest import STRETCH_DOCUMENTS, Harvest, Harvester
 from connectors.onec.movements import OwnAccounts
 from connectors.onec.shapes import Scroll, Shapes
@@ -31,13 +31,6 @@ AHEAD = 4
 # Without the end of a document in so many bytes a file is read on by one process.
 LONGEST_PIECE = 8 * CHUNK_BYTES
 _END = "\nКонецДокумента"
-
-
-class Crew(Protocol):
-    """Helpers, as far as reading needs them (base/helpers.py)."""
-
-    def submit(self, piece: bytes) -> Future[bytes]:
-        """What `Answers` says to a piece; its `result` raises HelperError if the helper is gone."""
 
 
 # Starts helpers, which end with the context.

@@ -153,19 +153,19 @@ def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:
 
 def sources_of(project: Project, facets: Collection[str]) -> list[str]:
     """Names of the enabled sources with a stream of one of these facets."""
-    return [
-        name
-        for name, source in project.enabled_sources.items()
-        if any(stream.facet in facets for stream in load_connector(source.type).serving(source.settings).streams)
-    ]
+    return _sources_with(project, lambda stream: stream.facet in facets)
 
 
 def sweeping_sources(project: Project) -> list[str]:
     """Names of the enabled sources where a full reading finds what ordinary loads can't: the CRMs."""
+    return _sources_with(project, lambda stream: stream.sweeps)
+
+
+def _sources_with(project: Project, is_wanted: Callable[[Stream[Any]], bool]) -> list[str]:
     return [
         name
         for name, source in project.enabled_sources.items()
-        if any(stream.sweeps for stream in load_connector(source.type).serving(source.settings).streams)
+        if any(map(is_wanted, load_connector(source.type).serving(source.settings).streams))
     ]
 
 
