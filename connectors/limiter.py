@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,6 +42,9 @@ LATEST_SECONDS = 0.5
 WINDOW_SECONDS = 1.01
 # Below this a late arrival lies within the window's margin: not worth writing down.
 LEAST_DELAY = 0.002
+# Answers of a kind before its quickest one is believed; until then the quickest of any kind counts, and before so many
+# of those a request may have arrived as late as its answer.
+LEAST_MET = 3
 
 
 class _Start(msgspec.Struct, array_like=True):
@@ -90,6 +94,7 @@ class Limiter:
         # Requests under way: when their turn was. By kind, the quickest answer met so far.
         self._asked: dict[int, float] = {}
         self._quickest: dict[str, float] = {}
+        self._met: Counter[str] = Counter()
         # Slots this process has taken and not used: [from, until) in Unix seconds.
         self._reserved_from = 0.0
         self._reserved_until = 0.0
@@ -123,12 +128,20 @@ class Limiter:
             if slot is None:
                 return
             took = self._now() - slot
-            quickest = self._quickest[kind] = min(took, self._quickest.get(kind, took))
+            self._quickest[kind] = min(took, self._quickest.get(kind, took))
+            self._met[kind] += 1
+            quickest = self._quickest_known(kind)
         if took - quickest >= LEAST_DELAY:
             with self._locked() as state:
                 state.starts = [
                     _Start(start.at, took - quickest) if start.at == slot else start for start in state.starts
                 ]
+
+    def _quickest_known(self, kind: str) -> float:
+        """What an answer of this kind surely takes. The first ones tell little: they may all have been late."""
+        if self._met[kind] >= LEAST_MET:
+            return self._quickest[kind]
+        return min(self._quickest.values()) if self._met.total() >= LEAST_MET else 0.0
 
     def pause(self, seconds: float) -> None:
         """The vendor asked to slow down: nobody gets a slot for `seconds`, not even who was given one already."""

@@ -33,6 +33,7 @@ from flows.steps import recompute as recompute_step
 from flows.steps import retain as retain_step
 from flows.steps import sync as sync_step
 from flows.steps.progress import Reached, StreamReport
+from flows.steps.sources import sources_of, sweeping_sources
 from metrics.compute import PeriodReport
 from metrics.periods import Period, parse_period
 from voronka.config import load_project
@@ -222,7 +223,7 @@ def intraday() -> None:
     """What happens by day: calls and payments. A source that also has deals is read whole."""
     project = read_project()
     with telling(project):
-        sources = sync_step.sources_of(project, {"calls", "money"})
+        sources = sources_of(project, {"calls", "money"})
     if sources:
         _show_what_came(sync_sources(sources, return_state=True))
 
@@ -233,7 +234,7 @@ def reconcile() -> None:
     `voronka status` shows what was found."""
     project = read_project()
     with telling(project):
-        sources = sync_step.sweeping_sources(project)
+        sources = sweeping_sources(project)
     if sources:
         _show_what_came(sync_sources.with_options(task_run_name="reconcile")(sources, full=True, return_state=True))
 

@@ -93,7 +93,7 @@ def bookkeeping(app: App) -> Iterator[tuple[duckdb.DuckDBPyConnection, Origin]]:
         WarehouseError: nothing was loaded yet.
         BusyError: the warehouse is held and nothing was published yet.
     """
-    from flows.steps.sync import files_of
+    from flows.steps.sources import files_of
     from voronka.loaded import require_loaded
     from warehouse.database import open_warehouse
 

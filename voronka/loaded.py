@@ -24,7 +24,7 @@ def opened(app: App, project: Project, *, command: str, wait_seconds: float) -> 
         WarehouseError: nothing was loaded yet.
         BusyError: another command holds the warehouse.
     """
-    from flows.steps.sync import files_of
+    from flows.steps.sources import files_of
     from warehouse.database import open_warehouse
 
     require_loaded(project)

@@ -114,12 +114,22 @@ class Conformer:
         stream: Stream[Any],
         context: MapContext,
         at_end: Callable[[ConformReport], None] = lambda report: None,
+        so_far: ConformReport | None = None,
     ) -> ConformReport:
         """Bring a stream's core rows up to its last raw record: a transaction a slice, so that memory does not grow
-        with the log and a kill loses one slice. `at_end` may write too, in the last transaction.
+        with the log and a kill loses one slice. `at_end` may write too, in the last transaction; it and the caller
+        are given what all slices did, those of `so_far` (`conform_some`) included.
         """
+        report = replace(so_far or ConformReport(), is_whole=False)
         with self._helped(stream, context):
-            return self._conform(stream, context, at_end)
+            while not report.is_whole:
+                report = self._commit_slice(stream, context, report, at_end)
+        return report
+
+    def conform_some(self, stream: Stream[Any], context: MapContext, *, chunks: int) -> ConformReport:
+        """One slice of at most so many chunks, while the stream is still being read: nothing is said of how complete
+        it is, that is for `conform` at its end."""
+        return self._commit_slice(stream, context, ConformReport(), at_end=None, chunks=chunks)
 
     @contextmanager
     def _helped(self, stream: Stream[Any], context: MapContext) -> Iterator[None]:
@@ -142,28 +152,33 @@ class Conformer:
         mark = bookkeeping.read_watermark(self._connection, context.source, stream.name)
         return last - mark.seq >= self._large_records
 
-    def _conform(
-        self, stream: Stream[Any], context: MapContext, at_end: Callable[[ConformReport], None]
+    def _commit_slice(
+        self,
+        stream: Stream[Any],
+        context: MapContext,
+        so_far: ConformReport,
+        at_end: Callable[[ConformReport], None] | None,
+        chunks: int | None = None,
     ) -> ConformReport:
-        report = ConformReport(is_whole=False)
-        while not report.is_whole:
+        """A slice in a transaction of its own; gives what it and those before it did."""
+        while True:
             try:
                 with self._warehouse.transaction():
-                    done = self.conform_slice(stream, context)
-                    if done.is_whole:
-                        at_end(report.with_(done))
+                    done = so_far.with_(self.conform_slice(stream, context, chunks=chunks))
+                    if done.is_whole and at_end is not None:
+                        at_end(done)
             except duckdb.OutOfMemoryException:
                 # Rarely are a stream's records so large; then the same slice again, with room.
                 if not self._warehouse.raise_memory_limit():
                     raise
                 continue
-            report = report.with_(done)
             reached("conform.after_commit")
             let_backup_in(self._warehouse.files.warehouse, self._connection)
-        return report
+            return done
 
-    def conform_slice(self, stream: Stream[Any], context: MapContext) -> ConformReport:
-        """One slice of it, in the caller's transaction. Only the last one says how complete the stream is."""
+    def conform_slice(self, stream: Stream[Any], context: MapContext, chunks: int | None = None) -> ConformReport:
+        """One slice of it, in the caller's transaction. Only the last one says how complete the stream is, and none
+        of a given number of `chunks`: more is being read."""
         connection, source = self._connection, context.source
         version = mapping_version(context, self._landed_dictionaries(stream, source))
         mark = bookkeeping.read_watermark(connection, source, stream.name)
@@ -172,24 +187,26 @@ class Conformer:
         end = last = bookkeeping.last_seq(connection, source, stream.name)
         report = ConformReport()
         if last > start and stream.map is not None:
-            end = self._conform_slice(stream, self._with_dictionaries(stream, context), start, report)
+            ends = self._chunk_ends(stream, context, start, chunks or self._slice_chunks)
+            self._conform_chunks(stream, self._with_dictionaries(stream, context), start, ends, report)
+            end = ends[-1]
         if last > start or mark.mapping_version != version:
             bookkeeping.move_watermark(connection, source, stream.name, end, version)
         report.is_whole = end == last
-        if report.is_whole:
+        if report.is_whole and chunks is None:
             bookkeeping.carry_over(connection, source, stream.name)
         reached("conform.before_commit")
         return report
 
-    def _conform_slice(self, stream: Stream[Any], context: MapContext, start: int, report: ConformReport) -> int:
-        """Gives the last `seq` conformed."""
+    def _conform_chunks(
+        self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int], report: ConformReport
+    ) -> None:
         connection = self._connection
         merger = Merger(connection, source=context.source, zone=context.zone.key, now=self._clock.now())
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE _tombstones"
             f" (record_id TEXT, is_gone BOOLEAN, version BIGINT, {ORDINAL} BIGINT)"
         )
-        ends = self._chunk_ends(stream, context, start)
         with Staging(connection) as staging:
             for columns, mapped in self._mapped(stream, context, start, ends):
                 self._stage(columns, mapped, staging, report)
@@ -208,14 +225,13 @@ class Conformer:
             self._clock.now(),
             self._language,
         )
-        return ends[-1]
 
-    def _chunk_ends(self, stream: Stream[Any], context: MapContext, start: int) -> list[int]:
-        """The last `seq` of each chunk of the slice behind `start`."""
+    def _chunk_ends(self, stream: Stream[Any], context: MapContext, start: int, most: int) -> list[int]:
+        """The last `seq` of each of at most so many chunks behind `start`."""
         found = self._connection.execute(
             "SELECT max(seq) FROM landing.raw.records WHERE source = $1 AND stream = $2 AND seq > $3"
             " GROUP BY seq // $4 ORDER BY max(seq) LIMIT $5",
-            [context.source, stream.name, start, self._chunk_records, self._slice_chunks],
+            [context.source, stream.name, start, self._chunk_records, most],
         )
         return [end for (end,) in found.fetchall()]
 

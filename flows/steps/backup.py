@@ -10,7 +10,7 @@ from base.errors import WarehouseError
 from base.text import say
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.sync import files_of
+from flows.steps.sources import files_of
 from warehouse.backup import Contents, Manifest, Restored, examine, making, pack, snapshot
 from warehouse.backup import restore as restore_files
 from warehouse.lock import writer_lock

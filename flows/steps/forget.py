@@ -17,7 +17,7 @@ from connectors.stream import Connector
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
 from flows.steps.publish import publish_now
-from flows.steps.sync import files_of
+from flows.steps.sources import files_of
 from warehouse.compact import compact
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.forget import CARDS, Eraser, Person, find_by_contact, find_by_phone

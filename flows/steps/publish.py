@@ -8,7 +8,7 @@ from pathlib import Path
 from base.clock import Clock, SystemClock
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.sync import files_of
+from flows.steps.sources import files_of
 from warehouse.company_key import company_key
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema

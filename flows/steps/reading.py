@@ -156,10 +156,15 @@ class Readers:
         for thread in self._threads:
             thread.join(timeout=GRACE_SECONDS)
 
-    def messages(self) -> Iterator[Message]:
-        """Every message in the order of arrival; a defect of a reader is raised here."""
+    def messages(self, meanwhile: Callable[[], bool] = lambda: False) -> Iterator[Message]:
+        """Every message in the order of arrival; a defect of a reader is raised here.
+
+        While none waits `meanwhile` is called, for as long as it finds something to do.
+        """
         while True:
             try:
+                if self._queue.empty() and meanwhile():
+                    continue
                 yield self._queue.get(timeout=POLL_SECONDS)
             except Empty:
                 if self._failure:

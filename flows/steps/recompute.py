@@ -9,7 +9,7 @@ from base.clock import Clock, SystemClock
 from base.points import reached
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.sync import files_of
+from flows.steps.sources import files_of
 from metrics.catalogue import load_catalogue
 from metrics.compute import PeriodReport
 from metrics.compute import recompute as compute_periods

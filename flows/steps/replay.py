@@ -10,9 +10,11 @@ from base.points import reached
 from connectors.registry import load_connector
 from connectors.stream import Connector
 from flows.project import Project, Source
+from flows.steps.conforming import examples_of
 from flows.steps.progress import Progress, Silent, StreamReport
 from flows.steps.recompute import prepare
-from flows.steps.sync import SyncReport, choose_sources, examples_of, files_to_load, map_context
+from flows.steps.sources import choose_sources, files_to_load, map_context
+from flows.steps.sync import SyncReport
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.replay import forget_core

@@ -11,7 +11,7 @@ from connectors.registry import load_connector
 from connectors.stream import Connector
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.sync import files_to_load
+from flows.steps.sources import files_to_load
 from warehouse.compact import compact
 from warehouse.database import open_warehouse
 from warehouse.lock import writer_lock

@@ -29,7 +29,8 @@ from demo.company import build_company
 from demo.http import Fault, HttpRequest, HttpResponse
 from demo.story import Story
 from flows.project import Project, Source
-from flows.steps.sync import SyncReport, map_context, sync
+from flows.steps.sources import map_context
+from flows.steps.sync import SyncReport, sync
 from metrics.settings import Company
 from models.arrow import find_relation, key_columns
 from models.columns import WAREHOUSE

@@ -13,7 +13,7 @@ from base.text import say
 from base.times import to_unix
 from connectors.limiter import LONGEST_BLOCK_SECONDS, Limiter
 from connectors.stream import Reject
-from flows.steps.sync import files_of
+from flows.steps.sources import files_of
 from tests.campaign.checks import broken_rules
 from tests.toy import EPOCH, Toy, deal, page
 from warehouse.database import connect, open_warehouse

@@ -25,7 +25,7 @@ from connectors.stream import Request, Runtime
 from demo.company import build_company
 from demo.http import HttpRequest, HttpResponse, html_response
 from demo.mango import MangoServer, world_from_story
-from flows.steps.sync import files_of
+from flows.steps.sources import files_of
 from tests.campaign.checks import broken_rules
 from tests.toy import EPOCH, Toy, deal, page
 from warehouse.database import connect

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.steps.sync import files_of, map_context
+from flows.steps.sources import files_of, map_context
 from tests.toy import Toy, deal, page
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from benchmarks.generate import COMPANY, Size, generate_files, make_clock
-from flows.steps.sync import files_of, map_context
+from flows.steps.sources import files_of, map_context
 from metrics.compute import recompute
 from metrics.periods import parse_period
 from metrics.resolve import resolve

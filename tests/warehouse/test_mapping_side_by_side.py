@@ -21,7 +21,7 @@ from base.helpers import HelperError
 from base.secrets import Secret
 from base.text import say
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, target
-from flows.steps.sync import files_of, map_context
+from flows.steps.sources import files_of, map_context
 from tests.toy import Toy, deal, page
 from warehouse.conform import Conformer, start_helpers
 from warehouse.database import open_warehouse

@@ -9,7 +9,7 @@ from base.secrets import Secret
 from connectors.amocrm.settings import AmocrmSettings
 from connectors.zadarma.settings import ZadarmaSettings
 from flows.project import Source
-from flows.steps.sync import files_of, sweeping_sources
+from flows.steps.sources import files_of, sweeping_sources
 from tests.toy import EPOCH, Toy, deal, page
 from warehouse.database import open_warehouse
 

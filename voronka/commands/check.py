@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def check_command(app: App, sources: tuple[str, ...], as_json: bool) -> int:
-    from flows.steps.sync import choose_sources
+    from flows.steps.sources import choose_sources
     from voronka.reports.check import lines_document, show_lines
 
     project = app.project()

@@ -135,7 +135,7 @@ def _context(project: Project | None, name: str, settings: OnecSettings) -> MapC
 
     from connectors.stream import MapContext
     from flows.project import Source
-    from flows.steps.sync import map_context
+    from flows.steps.sources import map_context
 
     if project is not None:
         return map_context(project, Source(name=name, type="onec", settings=settings))

@@ -18,7 +18,8 @@ from demo.onec.commerceml import write_exchange
 from demo.statements import write_statements
 from flows.project import Source
 from flows.steps.recompute import prepare
-from flows.steps.sync import files_to_load, sync
+from flows.steps.sources import files_to_load
+from flows.steps.sync import sync
 from metrics.settings import Company
 from warehouse.database import open_warehouse
 

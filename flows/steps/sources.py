@@ -1,0 +1,74 @@
+"""What a command works on: the files, the sources it names, and what their mappings may know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from base.errors import ConfigError
+from base.text import say
+from connectors.registry import load_connector
+from connectors.stream import MapContext, Stream
+from flows.project import Project, Source
+from warehouse.database import Files
+
+LOAD_MEMORY = "128MB"
+
+
+def files_of(project: Project) -> Files:
+    return Files(warehouse=project.warehouse_path, raw=project.raw_path)
+
+
+def files_to_load(project: Project) -> Files:
+    """The files as a load opens them. Records come by the thousand: more memory would only be kept, and threads cost
+    more than they give."""
+    return replace(files_of(project), memory_limit=LOAD_MEMORY, threads=1)
+
+
+def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:
+    """The named sources, or every enabled one.
+
+    Raises:
+        ConfigError: a name the configuration doesn't have.
+    """
+    if not names:
+        return list(project.enabled_sources.values())
+    unknown = [name for name in names if name not in project.sources]
+    if unknown:
+        raise ConfigError(
+            say("Нет источника: {names}.", "No such source: {names}.", names=", ".join(unknown)),
+            remedy=say("В voronka.toml есть: {known}.", "voronka.toml has: {known}.", known=", ".join(project.sources)),
+        )
+    return [project.sources[name] for name in names]
+
+
+def sources_of(project: Project, facets: Collection[str]) -> list[str]:
+    """Names of the enabled sources with a stream of one of these facets."""
+    return _sources_with(project, lambda stream: stream.facet in facets)
+
+
+def sweeping_sources(project: Project) -> list[str]:
+    """Names of the enabled sources where a full reading finds what ordinary loads can't: the CRMs."""
+    return _sources_with(project, lambda stream: stream.sweeps)
+
+
+def _sources_with(project: Project, is_wanted: Callable[[Stream[Any]], bool]) -> list[str]:
+    return [
+        name
+        for name, source in project.enabled_sources.items()
+        if any(map(is_wanted, load_connector(source.type).serving(source.settings).streams))
+    ]
+
+
+def map_context(project: Project, source: Source) -> MapContext:
+    """What the mappings of a source may know."""
+    company = project.company
+    return MapContext(
+        source=source.name,
+        settings=source.settings,
+        zone=company.zone,
+        country=company.calendar,
+        currency=company.currency,
+        own_tax_ids=company.own_tax_ids,
+    )
