@@ -7,6 +7,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 UV ?= .venv/bin/uv
 BIN := .venv/bin
 MESSAGE ?=
+# make bench: QUICK=1 for a part of the data, TO=FILE for the closing table as Markdown, ONLY="crm publish" for some.
+QUICK ?=
+TO ?=
+ONLY ?=
 # Compiled modules are kept: a process of ours starts in half the time.
 unexport PYTHONDONTWRITEBYTECODE
 COMPILE = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -18,8 +22,8 @@ help:
 	@echo 'make demo    a demo company, loaded and computed / демо-компания: загрузка и показатели'
 	@echo 'make test    lint, types, tests / проверки и тесты'
 	@echo 'make campaign  kills and faults by the hundred / сотни обрывов и сбоев'
-	@echo 'make bench   the budgets / замеры скорости и памяти'
-	@echo 'make clean   removes .venv, caches, demo-company / удаляет .venv, кэши, demo-company'
+	@echo 'make bench   the budgets, beside other tools; QUICK=1 in minutes / замеры скорости и памяти; QUICK=1 — за минуты'
+	@echo 'make clean   removes .venv, .venv-bench, caches, demo-company / удаляет .venv, .venv-bench, кэши, demo-company'
 
 demo: python
 	@$(PYTHON) scripts/setup.py run
@@ -37,9 +41,10 @@ campaign: python
 	@$(PYTHON) scripts/setup.py test
 	$(BIN)/python -m tests.campaign
 
+# In an environment of its own: the tools it compares with bring dozens of packages.
 bench: python
 	@$(PYTHON) scripts/setup.py bench
-	$(BIN)/python -m benchmarks
+	.venv-bench/bin/python -m benchmarks $(ONLY) $(if $(QUICK),--quick) $(if $(TO),--to '$(TO)')
 
 clean: python
 	@$(PYTHON) scripts/setup.py clean
@@ -55,12 +60,11 @@ migration:
 	@test -n '$(MESSAGE)' || { echo 'make migration MESSAGE="what changes"'; exit 2; }
 	$(BIN)/python scripts/migration.py revision '$(MESSAGE)'
 
-# Known vulnerabilities of everything locked. Needs the network, so it is no part of `make test`; an entry that can't be
-# looked up fails it too. The tool lives in an environment of its own and is in no lock.
+# Known vulnerabilities of everything locked. Needs the network, so it is no part of `make test`; a service that can't be
+# reached fails it, and so does a package that can't be looked up (scripts/audit.py). Needs uv: `make audit UV=uv`.
 audit: python
 	@$(PYTHON) scripts/setup.py run
-	$(UV) tool run --from pip-audit==2.10.1 pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
-		--requirement requirements-bench.lock
+	$(BIN)/python -m scripts.audit $(UV) requirements-bench.lock
 
 # Before the first release only: starts both histories anew from the models.
 initial-migration:

@@ -24,6 +24,7 @@ import duckdb
 from benchmarks.certificate import make_certificate
 from benchmarks.measure import Cost, RunFailedError, run
 from benchmarks.portal import SECRET
+from benchmarks.summary import Line, line_of
 
 ROOT = Path(__file__).parent.parent
 CHANGES_PER_SECOND = 20
@@ -205,7 +206,7 @@ def rounds(vendor: str, deals: int, changing: int) -> list[Round]:
     return [*told, Round(vendor=vendor, deals=changing, changes=CHANGES_PER_SECOND)]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="voronka and published clients side by side.")
     parser.add_argument("--deals", type=int, default=30_000)
     parser.add_argument("--changing-deals", type=int, default=10_000, help="deals of the round in which they change")
@@ -213,11 +214,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the deals")
     chosen = parser.parse_args(arguments)
     part = 10 if chosen.quick else 1
+    lines = []
     for vendor in [chosen.vendor] if chosen.vendor else ["bitrix24", "amocrm"]:
         readers = [reader for reader in READERS if reader.vendor == vendor]
         for asked in rounds(vendor, chosen.deals // part, chosen.changing_deals // part):
             outcomes = [_in_folder(reader, asked) for reader in readers if asked.suits(reader)]
             print(f"\n### {asked.title}\n\n{report(outcomes)}", flush=True)
+            lines += [
+                line_of(asked.title, one.reader.label, one.records, one.cost)
+                for one in outcomes
+                if one.cost is not None
+            ]
+    return lines
 
 
 def _in_folder(reader: Reader, asked: Round) -> Outcome:

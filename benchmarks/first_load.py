@@ -21,6 +21,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.measure import Cost, reference_seconds, run
+from benchmarks.summary import Line, line_of
 
 ROOT = Path(__file__).parent.parent
 MEBIBYTE = 1024 * 1024
@@ -184,7 +185,7 @@ def median(runs: Sequence[Measured]) -> Measured:
     return next(one for one in runs if one.first.cpu_seconds == middle)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="First load of amoCRM-like leads: voronka and dlt.")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--repeat", type=int, default=1, help="runs of each loader; the median one is told")
@@ -200,6 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for loader in loaders:
                 told.append(median([_measured(loader, rows, url) for _ in range(chosen.repeat)]))
     print(report(told))
+    works = (("a first load of leads over HTTP", "first"), ("the unchanged run after it", "second"))
+    return [line_of(what, one.name, one.rows, getattr(one, run)) for what, run in works for one in told]
 
 
 def _measured(loader: Loader, rows: int, url: str) -> Measured:

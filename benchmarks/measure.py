@@ -18,10 +18,10 @@ class Cost:
     wall_seconds: float
     # User and system time of the process and of the children it waited for.
     cpu_seconds: float
-    # The largest process's peak resident set, in bytes.
+    # The process's peak resident set, in bytes.
     peak_rss: int
     # The peak of the sum over the process and its descendants, looked at ten times a second; what they share counts
-    # for each of them. Where there is no /proc, the largest process's.
+    # for each of them. Where there is no /proc, the process's own.
     peak_tree_rss: int
 
 
@@ -59,18 +59,28 @@ def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], lo
         raise RunFailedError(f"{' '.join(command)}: status {process.returncode}\n{said}")
     # Linux counts kilobytes, macOS bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    largest = usage.ru_maxrss * unit
-    return Cost(wall, usage.ru_utime + usage.ru_stime, largest, max(largest, *peaks))
+    # The system's own figure begins with what this process had when it started the other: the sampled one comes first.
+    own = peaks.own or usage.ru_maxrss * unit
+    return Cost(wall, usage.ru_utime + usage.ru_stime, own, max(own, peaks.tree))
+
+
+@dataclass
+class _Peaks:
+    """Bytes, as far as they were seen; 0 where there is no /proc."""
+
+    own: int = 0
+    tree: int = 0
 
 
 @contextmanager
-def _watched(process: int) -> Iterator[list[int]]:
-    """The peak of the tree's resident sets so far, in a list."""
-    peaks, is_over = [0], threading.Event()
+def _watched(process: int) -> Iterator[_Peaks]:
+    """The peaks of a process, and of the sum over its tree, so far."""
+    peaks, is_over = _Peaks(), threading.Event()
 
     def watch() -> None:
         while not is_over.wait(0.1):
-            peaks[0] = max(peaks[0], _tree_rss(process))
+            peaks.own = max(peaks.own, _own_peak(process))
+            peaks.tree = max(peaks.tree, _tree_rss(process))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -79,6 +89,15 @@ def _watched(process: int) -> Iterator[list[int]]:
     finally:
         is_over.set()
         watcher.join()
+
+
+def _own_peak(process: int) -> int:
+    """The kernel's high-water mark of the resident set since the program was started; 0 as below."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _tree_rss(process: int) -> int:

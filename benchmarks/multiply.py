@@ -1,10 +1,13 @@
-"""A resolved company made many times its size by SQL: to measure what stands behind resolve without waiting for it.
+"""A resolved company made many times its size, or younger, by SQL: to measure what stands behind resolve without
+waiting for it.
 
 Every record is copied with ids and phones of its own, so that copies share people, teams, stages and days, and nothing
 else; the day decides the order, as it does where resolve writes.
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 import duckdb
 
@@ -32,6 +35,26 @@ def multiply(connection: duckdb.DuckDBPyConnection, copies: int) -> None:
     for schema, table in tables:
         if table in _CORE if schema == "core" else table not in _NO_RECORDS:
             _multiply(connection, schema, table, copies)
+    connection.execute("CHECKPOINT")
+
+
+def cut(connection: duckdb.DuckDBPyConnection, first: date) -> None:
+    """Forget what was over before the day `first`; what stood open then stays, and so do the days after it."""
+    over = ("local_date", "valid_to", "left_at", "occurred_at", "closed_at", "paid_on")
+    rows = connection.execute(
+        "SELECT schema_name, table_name, list(column_name) FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name IN ('calc', 'core') GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    for schema, table, columns in rows:
+        if table not in _CORE if schema == "core" else table in _NO_RECORDS:
+            continue
+        ended = next((name for name in over if name in columns), None)
+        if ended:
+            connection.execute(f"DELETE FROM {schema}.{table} WHERE {ended} < $first", {"first": first})
+    connection.execute(
+        "DELETE FROM core.payment_allocations AS a WHERE NOT EXISTS (FROM core.payments AS p "
+        "WHERE p.source = a.source AND p.payment_id = a.payment_id)"
+    )
     connection.execute("CHECKPOINT")
 
 

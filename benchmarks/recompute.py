@@ -2,8 +2,9 @@
 
 `python -m benchmarks.recompute --deals 3000 --months 1 6 12 36`: deals a month, and lengths of history. Each length is
 a company of its own, resolved before the clock starts; the last whole month is computed from nothing, then again. With
-`--copies 10` a tenth of the deals is resolved and the rest are copies of them (benchmarks/multiply.py). Companies made
-for `--keep FOLDER` stay there and are used again; the month's facts of an earlier run are forgotten first. Figures that
+`--copies 10` a tenth of the deals is resolved and the rest are copies of them (benchmarks/multiply.py). With
+`--cut` the shorter histories are the longest without what was over before: the month is the same. Companies made for
+`--keep FOLDER` stay there and are used again; the month's facts of an earlier run are forgotten first. Figures that
 bear comparison on a shared machine are CPU seconds.
 """
 
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +26,8 @@ import duckdb
 
 from benchmarks.generate import COMPANY, UNTIL, Size, files_in, generate_files, make_clock
 from benchmarks.measure import run
-from benchmarks.multiply import multiply
+from benchmarks.multiply import cut, multiply
+from benchmarks.summary import BY_HAND, US, Line
 from metrics.availability import find_availability
 from metrics.catalogue import Catalogue, load_catalogue
 from metrics.compute import recompute
@@ -101,7 +105,9 @@ class Measured:
     parts: float  # of `again`: reading the evidence
     check: float  # of `again`: facts against the parts they are made of
     eight: float  # the facts of HAND_WRITTEN's metrics, staged
+    eight_wall: float
     by_hand: float
+    by_hand_wall: float
 
 
 def prepare(folder: Path, deals: int, months: int, copies: int) -> None:
@@ -114,6 +120,20 @@ def prepare(folder: Path, deals: int, months: int, copies: int) -> None:
     with open_warehouse(files, command="benchmark", clock=make_clock()) as warehouse:
         resolve(warehouse.connection, COMPANY, make_clock())
         multiply(warehouse.connection, copies)
+    done.touch()
+
+
+def prepare_cut(folder: Path, whole: Path, months: int) -> None:
+    """The company of the folder `whole` with so many months of history, unless `folder` has it."""
+    done = folder / "resolved"
+    if done.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("warehouse.duckdb", "raw.duckdb"):
+        shutil.copyfile(whole / name, folder / name)
+    years, month = divmod(UNTIL.year * 12 + UNTIL.month - 1 - months, 12)
+    with open_warehouse(files_in(folder), command="benchmark", clock=make_clock()) as warehouse:
+        cut(warehouse.connection, date(years, month + 1, 1))
     done.touch()
 
 
@@ -149,6 +169,7 @@ def measure(folder: Path) -> Measured:
         (report,) = recompute(cast(duckdb.DuckDBPyConnection, watch), COMPANY, parse_period(MONTH), make_clock())
         again, again_wall = time.process_time() - started, time.monotonic() - wall_started
         assert report.rows_written == 0, report
+        (eight, eight_wall), (by_hand, by_hand_wall) = ask_the_catalogue(connection), ask_by_hand(connection)
         return Measured(
             metrics=len(report.metrics),
             facts=_count(connection, "facts.kpi"),
@@ -159,32 +180,36 @@ def measure(folder: Path) -> Measured:
             again_wall=again_wall,
             parts=watch.seconds("INSERT INTO temp.fresh_parts"),
             check=watch.seconds("AS told_apart"),
-            eight=ask_the_catalogue(connection),
-            by_hand=ask_by_hand(connection),
+            eight=eight,
+            eight_wall=eight_wall,
+            by_hand=by_hand,
+            by_hand_wall=by_hand_wall,
         )
 
 
-def ask_the_catalogue(connection: duckdb.DuckDBPyConnection) -> float:
-    """CPU seconds of the same questions through their metrics: by entity, pipeline and source, with names and zeros."""
+def ask_the_catalogue(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
+    """CPU and wall seconds of the same questions through their metrics: by entity, pipeline and source, with names and
+    zeros."""
     whole = load_catalogue()
     eight = Catalogue({key: whole.get(key) for key in HAND_WRITTEN})
-    started = time.process_time()
+    started, wall_started = time.process_time(), time.monotonic()
     (period,) = parse_period(MONTH)
     stage_facts(connection, COMPANY, eight, find_availability(connection, COMPANY, eight, period), "")
-    return time.process_time() - started
+    return time.process_time() - started, time.monotonic() - wall_started
 
 
-def ask_by_hand(connection: duckdb.DuckDBPyConnection) -> float:
-    """CPU seconds of the hand-written questions.
+def ask_by_hand(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
+    """CPU and wall seconds of the hand-written questions.
 
     Raises:
         AssertionError: one gives another number than the fact.
     """
-    spent = 0.0
+    spent = wall_spent = 0.0
     for metric, (number, rows) in HAND_WRITTEN.items():
-        started = time.process_time()
+        started, wall_started = time.process_time(), time.monotonic()
         answer = connection.execute(_BY_MANAGER.format(number=number, rows=rows)).fetchall()
         spent += time.process_time() - started
+        wall_spent += time.monotonic() - wall_started
         fact = connection.execute(
             "SELECT num FROM facts.kpi WHERE period = $period AND metric = $metric AND entity_type = 'company' "
             "AND variant = '' AND pipeline = ''",
@@ -192,7 +217,7 @@ def ask_by_hand(connection: duckdb.DuckDBPyConnection) -> float:
         ).fetchone()
         assert fact is not None, metric
         assert answer[0][1] == fact[0], (metric, answer[0], fact)
-    return spent
+    return spent, wall_spent
 
 
 def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
@@ -218,28 +243,56 @@ def _row(deals: int, months: int, one: Measured, rss: int) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def _lines(deals: int, one: Measured, rss: int) -> list[Line]:
+    month, eight = (
+        f"a month of {deals:,} deals' history computed",
+        f"eight numbers of a month of {deals:,} deals' history",
+    )
+    return [
+        Line(what=month, who=US, count=deals, cpu_seconds=one.first, wall_seconds=one.first_wall, peak_rss=rss),
+        Line(what=f"{month} again", who=US, count=deals, cpu_seconds=one.again, wall_seconds=one.again_wall),
+        Line(what=eight, who=US, count=deals, cpu_seconds=one.eight, wall_seconds=one.eight_wall),
+        Line(what=eight, who=BY_HAND, count=deals, cpu_seconds=one.by_hand, wall_seconds=one.by_hand_wall),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="Recomputing one month as its history grows.")
     parser.add_argument("--deals", type=int, default=3_000, help="a month")
     parser.add_argument("--months", type=int, nargs="+", default=[1, 6, 12, 36])
     parser.add_argument("--copies", type=int, default=1, help="resolve one part of so many, copy the others")
+    parser.add_argument("--cut", action="store_true", help="shorter histories are cut from the longest")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where companies stay, to be used again")
     parser.add_argument("--measure", type=Path, metavar="FOLDER", help="a prepared folder: measure it, print JSON")
     chosen = parser.parse_args(arguments)
     if chosen.measure:
         sys.stdout.write("\n" + json.dumps(asdict(measure(chosen.measure))) + "\n")
-        return
+        return []
+    lines: list[Line] = []
     print(
         "| months | deals | metrics | facts | evidence rows | CPU s, first | wall s, first | CPU s, again"
         " | wall s, again | of it evidence | of it check | eight metrics | the eight by hand | ratio | peak RSS, MB |"
     )
     print("|---" * 15 + "|")
     with tempfile.TemporaryDirectory(prefix="voronka-benchmark-") as passing:
+        kept = (chosen.keep or Path(passing)).absolute()
         for months in chosen.months:
-            name = f"{chosen.deals}-deals-{months}-months-{chosen.copies}-copies"
-            folder = (chosen.keep or Path(passing)).absolute() / name
-            prepare(folder, chosen.deals, months, chosen.copies)
-            print(_row(chosen.deals, months, *_measure_apart(folder)), flush=True)
+            folder = _prepare(kept, chosen.deals, months, chosen.copies, max(chosen.months) if chosen.cut else months)
+            one, rss = _measure_apart(folder)
+            print(_row(chosen.deals, months, one, rss), flush=True)
+            lines += _lines(chosen.deals * months, one, rss)
+    return lines
+
+
+def _prepare(kept: Path, deals: int, months: int, copies: int, longest: int) -> Path:
+    """The folder of a company with so many months of history, cut from the longest's if that is another."""
+    whole = kept / f"{deals}-deals-{longest}-months-{copies}-copies"
+    prepare(whole, deals, longest, copies)
+    if months == longest:
+        return whole
+    folder = kept / f"{whole.name}-cut-to-{months}"
+    prepare_cut(folder, whole, months)
+    return folder
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import duckdb
 
 from benchmarks.generate import COMPANY, Size, files_in, generate_files, make_clock
 from benchmarks.measure import reference_seconds, run
+from benchmarks.summary import US, Line
 from metrics.resolve import resolve
 from metrics.resolve.run import SQL_DIR
 from warehouse.database import open_warehouse
@@ -117,25 +118,35 @@ def _row(deals: int, one: Measured, rss: int, reference: float) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="Resolving a whole company from nothing.")
     parser.add_argument("--deals", type=int, nargs="+", default=[25_000, 50_000, 100_000, 200_000])
     parser.add_argument("--measure", type=Path, metavar="FOLDER", help="a generated folder: measure it, print JSON")
     chosen = parser.parse_args(arguments)
     if chosen.measure:
         sys.stdout.write("\n" + json.dumps(asdict(measure(chosen.measure))) + "\n")
-        return
+        return []
     parts = " | ".join((*PARTS.values(), MONEY, WRITING, REST))
     print(f"| deals | CPU s | a 100,000 deals | wall s | peak RSS, MB | {parts} | ten million additions, CPU s |")
     print("|---" * (6 + len(PARTS) + 3) + "|")
+    lines = []
     for deals in chosen.deals:
         folder = Path(tempfile.mkdtemp(prefix="voronka-benchmark-"))
         try:
             generate_files(folder, Size(deals, MONTHS))
             reference = reference_seconds()
-            print(_row(deals, *_measure_apart(folder), reference), flush=True)
+            one, rss = _measure_apart(folder)
+            print(_row(deals, one, rss, reference), flush=True)
+            lines.append(_line(deals, one, rss))
         finally:
             shutil.rmtree(folder)
+    return lines
+
+
+def _line(deals: int, one: Measured, rss: int) -> Line:
+    what = f"{deals:,} deals of {MONTHS} months resolved from nothing"
+    wall, cpu = one.wall_seconds, one.cpu_seconds
+    return Line(what=what, who=US, count=deals, cpu_seconds=cpu, wall_seconds=wall, peak_rss=rss)
 
 
 if __name__ == "__main__":

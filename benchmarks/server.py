@@ -14,6 +14,7 @@ import sys
 import time
 from bisect import bisect_left
 from email.utils import formatdate
+from typing import Protocol
 from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
@@ -22,6 +23,12 @@ from benchmarks.leads import ACCOUNT_ID, FIRST_USER, LOST, PIPELINE, STAGES, USE
 
 API = "/api/v4/"
 MOST = 250
+
+
+class Answering(Protocol):
+    """Who answers for `Connection`: a body by path and query, None for 204. `base` is the address as it was asked."""
+
+    def answer(self, path: str, query: dict[str, list[str]], base: str) -> bytes | None: ...
 
 
 class Account:
@@ -63,7 +70,7 @@ class Account:
 class Connection(asyncio.Protocol):
     """HTTP/1.1 with keep-alive, GET only."""
 
-    def __init__(self, account: Account, counts: list[int]) -> None:
+    def __init__(self, account: Answering, counts: list[int]) -> None:
         self._account = account
         self._counts = counts
         self._received = b""

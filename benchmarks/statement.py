@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.measure import Cost, reference_seconds, run
+from benchmarks.summary import US, Line, line_of
 
 ROOT = Path(__file__).parent.parent
 MEBIBYTE = 1024 * 1024
@@ -204,7 +205,7 @@ def measure(megabytes: int, folder: Path) -> tuple[int, Cost, Cost]:
     return documents, costs[0], costs[1]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="A large bank statement: landed and conformed.")
     parser.add_argument("--megabytes", type=int, default=1_000, help="100 is the quick mode")
     chosen = parser.parse_args(arguments)
@@ -221,6 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f" | {first.peak_tree_rss / MEBIBYTE:.0f} | {second.cpu_seconds:.1f} |"
     )
     print(f"\nTen million additions in Python took {reference:.1f} CPU s before.")
+    what = f"a bank statement of {chosen.megabytes:,} MB"
+    return [line_of(what, US, documents, first), line_of(f"{what}, unchanged", US, documents, second)]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from base.clock import FakeClock
 from base.secrets import Secret
 from base.times import to_unix
+from benchmarks.summary import US, Line
 from connectors.mango import fetch as mango_fetch
 from connectors.mango.client import open_client as open_mango
 from connectors.mango.reports import PAGE_CALLS
@@ -131,17 +132,22 @@ def _call(place: int, started: int) -> MangoCall:
     return MangoCall(ended_at=started + 60, card=card, rows=[])
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="A year of calls within the vendors' limits.")
     parser.add_argument("--legs", type=int, default=300_000, help="3000000 is a year of 200 extensions")
     parser.add_argument("--vendor", choices=("zadarma", "mango"), help="default: both")
     chosen = parser.parse_args(arguments)
     print("| vendor | calls | requests | least possible | hours on the clock | of the limit's time | CPU s |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
+    lines = []
     for name, measure in (("mango", measure_mango), ("zadarma", measure_zadarma)):
         if chosen.vendor in (None, name):
             with tempfile.TemporaryDirectory(prefix="voronka-benchmark-") as folder:
-                print(measure(chosen.legs, Path(folder)).render(), flush=True)
+                one = measure(chosen.legs, Path(folder))
+            print(one.render(), flush=True)
+            what = f"a year of calls of {one.vendor} read, its server included"
+            lines.append(Line(what=what, who=US, count=one.records, cpu_seconds=one.cpu_seconds))
+    return lines
 
 
 if __name__ == "__main__":

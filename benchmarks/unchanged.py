@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.certificate import make_certificate
 from benchmarks.crm import CONFIG, CONFIGS, ROOT, Round, served
 from benchmarks.measure import Cost, run
+from benchmarks.summary import US, Line
 
 SETTINGS = {"amocrm": "requests_per_second = 7", "bitrix24": ""}
 
@@ -77,13 +78,31 @@ def report(vendor: str, first: Synced, second: Synced) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def _lines(vendor: str, first: Synced, second: Synced) -> list[Line]:
+    return [
+        Line(
+            what=f"{vendor}, every stream: {name} sync",
+            who=US,
+            count=first.total("rows"),
+            cpu_seconds=one.cost.cpu_seconds,
+            wall_seconds=one.cost.wall_seconds,
+            peak_rss=one.cost.peak_tree_rss,
+        )
+        for name, one in (("first", first), ("unchanged", second))
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="An unchanged second sync of amoCRM and Bitrix24.")
     parser.add_argument("--deals", type=int, default=100_000)
     chosen = parser.parse_args(arguments)
+    lines: list[Line] = []
     for vendor in CONFIGS:
         with tempfile.TemporaryDirectory(prefix="voronka-benchmark-") as folder:
-            print(report(vendor, *measure(vendor, chosen.deals, Path(folder))), end="\n\n", flush=True)
+            first, second = measure(vendor, chosen.deals, Path(folder))
+        print(report(vendor, first, second), end="\n\n", flush=True)
+        lines += _lines(vendor, first, second)
+    return lines
 
 
 if __name__ == "__main__":

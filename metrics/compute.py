@@ -1,4 +1,5 @@
-"""Recompute a period: stage its facts, write the rows that differ, check them, all in one transaction."""
+"""Recompute a period: stage its facts beside the stored ones; write the rows that differ and check them in one
+transaction."""
 
 from __future__ import annotations
 
@@ -31,6 +32,17 @@ from warehouse.database import transaction
 
 _BOUNDS = "temp.fresh_bounds"
 _ABSENT = "temp.fresh_absent"
+# Where the rows of a relation are staged.
+_STAGED = {
+    facts.KPI: KPI,
+    facts.FUNNEL: FUNNEL,
+    facts.PLAN_FACT: PLAN_FACT,
+    facts.STAGE_LEDGER: LEDGER,
+    facts.FLAGS: FLAGS,
+    operations.PERIOD_FLAGS: PERIOD_FLAGS,
+    calc.PERIODS: _BOUNDS,
+    operations.ABSENT_METRICS: _ABSENT,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,21 +96,15 @@ def _recompute_period(
     is_new: bool,
 ) -> PeriodReport:
     """`is_new`: the views were written just now, and are to be checked too."""
+    # Outside the transaction: of tables made in it the engine knows no sizes, and joins them the wrong way round.
+    availability = _stage(connection, company, catalogue, flags, period)
     with transaction(connection):
-        known = read_known(connection, period)
-        availability = find_availability(connection, company, catalogue, period, known=known)
-        stage_facts(connection, company, catalogue, availability, input_version(connection))
-        stage_funnel(connection, catalogue, availability)
-        stage_plan(connection, company, catalogue, availability, period)
-        looked = find_bounds(connection, company, flags, period, known=known)
-        stage_flags(connection, company, flags, looked, period)
-        stage_ledger(connection, both(availability, looked))
-        _stage_meta(connection, company, both(availability, looked), period)
         written = _write(connection, period, clock)
         check_period(connection, catalogue, period, evidence=PARTS)
         if is_new:
             check_evidence(connection, catalogue, period, evidence=VIEW)
-        connection.execute(f"DROP TABLE {PARTS}")
+    for fresh in (PARTS, *_STAGED.values()):
+        connection.execute(f"DROP TABLE {fresh}")
     used = [
         availability.bounds[metric.basis].as_of for metric in catalogue.counted if metric.key not in availability.absent
     ]
@@ -109,6 +115,26 @@ def _recompute_period(
         absent=availability.absent,
         as_of=min(used, default=None),
     )
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    catalogue: Catalogue,
+    flags: Sequence[Flag],
+    period: Period,
+) -> Availability:
+    """Compute a period's rows into the tables of `_STAGED`, and its parts; how much of the metrics can be known."""
+    known = read_known(connection, period)
+    availability = find_availability(connection, company, catalogue, period, known=known)
+    stage_facts(connection, company, catalogue, availability, input_version(connection))
+    stage_funnel(connection, catalogue, availability)
+    stage_plan(connection, company, catalogue, availability, period)
+    looked = find_bounds(connection, company, flags, period, known=known)
+    stage_flags(connection, company, flags, looked, period)
+    stage_ledger(connection, both(availability, looked))
+    _stage_meta(connection, company, both(availability, looked), period)
+    return availability
 
 
 def both(metrics: Availability, flags: Availability) -> Availability:
@@ -156,19 +182,7 @@ def _stage_meta(
 
 def _write(connection: duckdb.DuckDBPyConnection, period: Period, clock: Clock) -> int:
     """Bring the staged rows into the warehouse; the number of rows inserted and removed."""
-    staged = (
-        (facts.KPI, KPI),
-        (facts.FUNNEL, FUNNEL),
-        (facts.PLAN_FACT, PLAN_FACT),
-        (facts.STAGE_LEDGER, LEDGER),
-        (facts.FLAGS, FLAGS),
-        (operations.PERIOD_FLAGS, PERIOD_FLAGS),
-        (calc.PERIODS, _BOUNDS),
-        (operations.ABSENT_METRICS, _ABSENT),
-    )
-    written = sum(_replace(connection, table, fresh, period.name) for table, fresh in staged)
-    for _, fresh in staged:
-        connection.execute(f"DROP TABLE {fresh}")
+    written = sum(_replace(connection, table, fresh, period.name) for table, fresh in _STAGED.items())
     return written + _write_period(connection, period, clock, is_changed=written > 0)
 
 

@@ -17,7 +17,7 @@ import duckdb
 from metrics import splits
 from metrics.availability import Availability, Bounds
 from metrics.catalogue import Catalogue, Metric
-from metrics.evidence import evidence
+from metrics.evidence import counted_evidence
 from metrics.literals import literal, values
 from metrics.settings import Company
 
@@ -48,10 +48,11 @@ def aggregates(metric: Metric, *, num: str = "num", key: str = "key") -> tuple[s
     if metric.additivity == "distribution":
         # The parts of a quantile can't be summed: den says over how many records it was taken.
         # (quantile_cont wants its share as a constant; avg of decimals sums exactly, in whatever order.)
+        # Both quantiles of one heap of numbers.
+        quantiles = f"quantile_cont({num}::DOUBLE, [{metric.quantile}, 0.95])"
         quantile = (
-            f"CASE WHEN list_contains(string_split(variant, ';'), 'p95') THEN quantile_cont({num}::DOUBLE, 0.95) "
-            f"WHEN list_contains(string_split(variant, ';'), 'mean') THEN avg({num}) "
-            f"ELSE quantile_cont({num}::DOUBLE, {metric.quantile}) END"
+            f"CASE WHEN list_contains(string_split(variant, ';'), 'p95') THEN {quantiles}[2] "
+            f"WHEN list_contains(string_split(variant, ';'), 'mean') THEN avg({num}) ELSE {quantiles}[1] END"
         )
         return "NULL", f"count({num})", quantile
     if metric.additivity == "derived":
@@ -111,7 +112,7 @@ def _stage_parts(
         connection.execute(
             f"INSERT INTO {PARTS} SELECT metric, variant, pipeline, person_id, team, NULL, num, den, "
             f"{_CLASS_RANK}, {_PRECISION_RANK} "
-            f"FROM ({evidence(spread, bounds, is_divided=is_divided)}) AS evidence WHERE excluded_by IS NULL"
+            f"FROM ({counted_evidence(spread, bounds, is_divided=is_divided)}) AS evidence"
         )
     others = [metric for metric in metrics if metric.additivity != "distribution"]
     if others:
@@ -120,7 +121,7 @@ def _stage_parts(
         connection.execute(
             f"INSERT INTO {PARTS} SELECT metric, variant, pipeline, person_id, team, {key} AS part_key, "
             f"sum(num), sum(den), max({_CLASS_RANK}), max({_PRECISION_RANK}) "
-            f"FROM ({evidence(others, bounds, is_divided=is_divided)}) AS evidence WHERE excluded_by IS NULL "
+            f"FROM ({counted_evidence(others, bounds, is_divided=is_divided)}) AS evidence "
             "GROUP BY metric, variant, pipeline, person_id, team, part_key"
         )
 

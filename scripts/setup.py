@@ -1,7 +1,8 @@
 """Makes .venv from a lock file: `python scripts/setup.py run|test|bench`, or `clean`. Standard library only.
 
-Called by the Makefile. A second call is instant: .venv/voronka.json says what was installed from what. A larger set
-contains the smaller ones. Any Python 3 can parse this file, so that an old one gets an answer and not a traceback.
+Called by the Makefile. A second call is instant: voronka.json inside says what was installed from what. `test` contains
+`run`; the tools that benchmarks compare with bring dozens of packages, so `bench` has an environment of its own. Any
+Python 3 can parse this file, so that an old one gets an answer and not a traceback.
 """
 
 import hashlib
@@ -13,13 +14,11 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VENV = os.path.join(ROOT, ".venv")
-PYTHON = os.path.join(VENV, "bin", "python")
-STAMP = os.path.join(VENV, "voronka.json")
+VENVS = {"run": ".venv", "test": ".venv", "bench": ".venv-bench"}
 LOCKS = {"run": "requirements.lock", "test": "requirements-dev.lock", "bench": "requirements-bench.lock"}
 SETS = list(LOCKS)
 # What make and the tools make; never var/ or a company's files.
-LITTER = [".venv", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "demo-company"]
+LITTER = [".venv", ".venv-bench", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "demo-company"]
 OLDEST = (3, 11)
 
 
@@ -57,31 +56,45 @@ def find_fault():
     return None
 
 
+def find_venv(name):
+    return os.path.join(ROOT, VENVS[name])
+
+
+def find_python(name):
+    return os.path.join(find_venv(name), "bin", "python")
+
+
 def is_current(wanted):
-    """Whether .venv holds at least the wanted set, from the present lock, made for this folder."""
-    stamp = read_stamp()
+    """Whether the environment holds at least the wanted set, from the present lock, made for this folder."""
+    stamp = read_stamp(wanted)
     installed = stamp.get("set")
     return (
         installed in SETS
+        and VENVS[installed] == VENVS[wanted]
         and SETS.index(installed) >= SETS.index(wanted)
         and stamp == make_stamp(installed)
-        and os.path.exists(PYTHON)
+        and os.path.exists(find_python(wanted))
     )
 
 
 def make_stamp(name):
     return {
         "set": name,
-        # Scripts in .venv/bin hold absolute paths: a moved folder needs a new environment.
+        # Scripts in its bin hold absolute paths: a moved folder needs a new environment.
         "root": ROOT,
         "lock": digest(LOCKS[name]),
         "project": digest("pyproject.toml"),
     }
 
 
-def read_stamp():
+def stamp_path(name):
+    return os.path.join(find_venv(name), "voronka.json")
+
+
+def read_stamp(name):
+    """What the environment of a set holds: at least that set, or nothing that is known."""
     try:
-        with open(STAMP, encoding="utf-8") as file:
+        with open(stamp_path(name), encoding="utf-8") as file:
             stamp = json.load(file)
     except (OSError, ValueError):
         return {}
@@ -94,21 +107,29 @@ def digest(name):
 
 
 def install(wanted):
-    stamp = read_stamp()
-    wanted = max(wanted, stamp.get("set", wanted), key=SETS.index)
-    print("Ставим в .venv из {0}, около минуты · Installing into .venv from {0}, about a minute".format(LOCKS[wanted]))
+    stamp = read_stamp(wanted)
+    held = stamp.get("set", wanted)
+    # An earlier version kept the benchmarks' set in .venv too: what a set no longer shares is made anew.
+    is_foreign = held not in SETS or VENVS[held] != VENVS[wanted]
+    wanted = wanted if is_foreign else max(wanted, held, key=SETS.index)
+    venv, python = find_venv(wanted), find_python(wanted)
+    print(
+        "Ставим в {0} из {1}, около минуты · Installing into {0} from {1}, about a minute".format(
+            VENVS[wanted], LOCKS[wanted]
+        )
+    )
     sys.stdout.flush()
-    if stamp.get("root", ROOT) != ROOT or not has_pip():
-        code = subprocess.call([sys.executable, "-m", "venv", "--clear", VENV])
+    if is_foreign or stamp.get("root", ROOT) != ROOT or not has_pip(python):
+        code = subprocess.call([sys.executable, "-m", "venv", "--clear", venv])
         if code:
             return fail(
-                "Не удалось создать окружение в {}.".format(VENV),
-                "No environment could be made in {}.".format(VENV),
+                "Не удалось создать окружение в {}.".format(venv),
+                "No environment could be made in {}.".format(venv),
                 "Debian, Ubuntu: apt install python3-venv",
             )
-    if os.path.exists(STAMP):
-        os.remove(STAMP)
-    pip = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"]
+    if os.path.exists(stamp_path(wanted)):
+        os.remove(stamp_path(wanted))
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"]
     # The lock is complete and all of it comes as wheels: nothing is resolved, built or fetched beside it.
     locked = [*pip, "--only-binary", ":all:", "--require-hashes", "-r", os.path.join(ROOT, LOCKS[wanted])]
     own = [*pip, "--no-build-isolation", "-e", ROOT]
@@ -120,16 +141,16 @@ def install(wanted):
             "or there are no wheels yet for so new a Python: {}.".format(sys.version.split()[0]),
             "make PYTHON=/path/to/python3.13 …",
         )
-    with open(STAMP, "w", encoding="utf-8") as file:
+    with open(stamp_path(wanted), "w", encoding="utf-8") as file:
         json.dump(make_stamp(wanted), file)
     return 0
 
 
-def has_pip():
-    """Whether .venv is there and whole: one whose making was interrupted lacks pip."""
-    if not os.path.exists(PYTHON):
+def has_pip(python):
+    """Whether its environment is there and whole: one whose making was interrupted lacks pip."""
+    if not os.path.exists(python):
         return False
-    return subprocess.call([PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    return subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
 
 
 def fail(russian, english, remedy):

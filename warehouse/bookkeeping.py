@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +14,9 @@ import pyarrow as pa
 
 from base.text import Language
 from connectors.stream import BadRecord
+from warehouse.mapping import DEFECT
+
+logger = logging.getLogger("voronka.conform")
 
 
 class Watermark(NamedTuple):
@@ -85,6 +90,7 @@ def keep_rejects(
     if not latest:
         return
     verdicts = list(latest.values())
+    _warn_of_defects(source, stream, verdicts)
     table = pa.table(
         {
             "record_id": [record_id for record_id, _ in latest],
@@ -102,6 +108,13 @@ def keep_rejects(
         [source, stream, now],
     )
     connection.unregister("_rejects")
+
+
+def _warn_of_defects(source: str, stream: str, verdicts: Sequence[BadRecord]) -> None:
+    """Mistakes of our own, a line for each kind of exception; a verdict holds no value of its record."""
+    kinds = Counter(verdict.got for verdict in verdicts if verdict.code == DEFECT)
+    for kind, count in kinds.items():
+        logger.warning("source=%s stream=%s event=mapping_defect error=%s records=%d", source, stream, kind, count)
 
 
 def carry_over(connection: duckdb.DuckDBPyConnection, source: str, stream: str) -> None:

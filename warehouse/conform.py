@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import pairwise
@@ -23,20 +23,14 @@ from base.helpers import Crew, HelperError, Helpers
 from base.points import reached
 from base.secrets import Secret
 from base.text import Language
-from connectors.stream import MapContext, Settings, Stream
+from connectors.stream import BadRecord, MapContext, Settings, Stream
 from models.arrow import find_relation
 from warehouse import bookkeeping
+from warehouse.ahead import Ahead
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
 from warehouse.layout import WAREHOUSE_ROW_GROUP
-from warehouse.mapping import (
-    MODULE,
-    Columns,
-    Mapped,
-    collector_at_rest,
-    map_records,
-    map_side_by_side,
-)
+from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
 from warehouse.merge import Merger
 from warehouse.pause import let_backup_in
 from warehouse.staging import ORDINAL, Staging
@@ -50,6 +44,8 @@ SLICE_CHUNKS = WAREHOUSE_ROW_GROUP // CHUNK_RECORDS
 # here keeps up with two.
 LARGE_RECORDS = 50_000
 MOST_HELPERS = 2
+# Ends of chunks looked up at a time, for helpers.
+ENDS_READ = 32
 # Settings that only say how to reach a source; a change of any other one changes what its records mean.
 _TRANSPORT_SETTINGS = frozenset(
     {"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path", "raw_days"}
@@ -105,9 +101,12 @@ class Conformer:
         self._language: Language = language
         self._chunk_records = chunk_records
         self._slice_chunks = slice_chunks
-        self._large_records = large_records
+        self.large_records = large_records
         self._start_crew = start_crew
-        self._crew: Crew | None = None
+        # While a large stream is conformed: which one, its mapping by helpers, and where these end.
+        self._large: tuple[str, str] | None = None
+        self._ahead: Ahead | None = None
+        self._helpers = ExitStack()
 
     def conform(
         self,
@@ -121,36 +120,83 @@ class Conformer:
         are given what all slices did, those of `so_far` (`conform_some`) included.
         """
         report = replace(so_far or ConformReport(), is_whole=False)
-        with self._helped(stream, context):
+        try:
+            self._call_helpers(stream, context)
             while not report.is_whole:
                 report = self._commit_slice(stream, context, report, at_end)
+        finally:
+            self.close()
         return report
+
+    @property
+    def has_helpers(self) -> bool:
+        return self._ahead is not None
+
+    def close(self) -> None:
+        """Send helpers home."""
+        self._large = self._ahead = None
+        self._helpers.close()
 
     def conform_some(self, stream: Stream[Any], context: MapContext, *, chunks: int) -> ConformReport:
         """One slice of at most so many chunks, while the stream is still being read: nothing is said of how complete
         it is, that is for `conform` at its end."""
         return self._commit_slice(stream, context, ConformReport(), at_end=None, chunks=chunks)
 
-    @contextmanager
-    def _helped(self, stream: Stream[Any], context: MapContext) -> Iterator[None]:
-        """Helper processes for as long as a large stream is conformed. Only files come by the gigabyte, and their
-        mappings need nothing but the payload."""
-        with ExitStack() as crew:
-            if self._is_large(stream, context) and (os.cpu_count() or 1) > 1:
-                # Without room for processes it takes longer, that is all.
-                with suppress(HelperError):
-                    self._crew = crew.enter_context(self._start_crew())
-            try:
-                yield
-            finally:
-                self._crew = None
+    def keep_up(self, stream: Stream[Any], context: MapContext) -> ConformReport | None:
+        """While a large stream of files lands, helpers map what has landed, and what they are through with is
+        conformed. None: nothing was. From the first call on that finds it large, its helpers stay until `conform`."""
+        if not self._call_helpers(stream, context):
+            return None
+        start = self._start_of(stream, context)
+        ahead = self._ahead_of(stream, context, start)
+        assert ahead is not None
+        self._hand_out(stream, context, ahead, until=start)
+        # Half a slice: what lands is in memory, too.
+        chunks = max(self._slice_chunks // 2, 1)
+        ends = self._chunk_ends(stream, context, start, chunks)
+        if len(ends) < chunks or ahead.mapped_until() < ends[-1]:
+            return None
+        return self.conform_some(stream, context, chunks=chunks)
+
+    def _call_helpers(self, stream: Stream[Any], context: MapContext) -> bool:
+        """Start them for a large stream. Only files come by the gigabyte, and their mappings need nothing but the
+        payload."""
+        large = (context.source, stream.name)
+        if self._large is None and self._is_large(stream, context) and (os.cpu_count() or 1) > 1:
+            assert stream.map is not None
+            # Without room for processes it takes longer, that is all.
+            with suppress(HelperError):
+                crew = self._helpers.enter_context(self._start_crew())
+                self._ahead = Ahead(stream.map, context, crew, self._start_of(stream, context))
+                self._large = large
+        return self._large == large
 
     def _is_large(self, stream: Stream[Any], context: MapContext) -> bool:
-        if stream.kind != "files" or stream.needs:
+        if stream.kind != "files" or stream.needs or stream.map is None:
             return False
         last = bookkeeping.last_seq(self._connection, context.source, stream.name)
         mark = bookkeeping.read_watermark(self._connection, context.source, stream.name)
-        return last - mark.seq >= self._large_records
+        return last - mark.seq >= self.large_records
+
+    def _ahead_of(self, stream: Stream[Any], context: MapContext, start: int) -> Ahead | None:
+        """What helpers map of the stream, from `start` on; None: it has none."""
+        if self._large != (context.source, stream.name) or self._ahead is None:
+            return None
+        if self._ahead.taken != start:
+            # A slice is done again, or the whole log with other settings.
+            self._ahead.restart(start)
+        return self._ahead
+
+    def _hand_out(self, stream: Stream[Any], context: MapContext, ahead: Ahead, *, until: int) -> None:
+        """Give helpers what they have room for; of a chunk that may still grow only what is up to `until`."""
+        while ahead.has_room():
+            if not ahead.ends:
+                ends = self._chunk_ends(stream, context, ahead.given, ENDS_READ, halves=True)
+                ahead.ends.extend(ends if ends and ends[-1] <= until else ends[:-1])
+                if not ahead.ends:
+                    return
+            end = ahead.ends.popleft()
+            ahead.give(self._read_chunk(stream, context, ahead.given, end), end)
 
     def _commit_slice(
         self,
@@ -180,10 +226,8 @@ class Conformer:
         """One slice of it, in the caller's transaction. Only the last one says how complete the stream is, and none
         of a given number of `chunks`: more is being read."""
         connection, source = self._connection, context.source
-        version = mapping_version(context, self._landed_dictionaries(stream, source))
-        mark = bookkeeping.read_watermark(connection, source, stream.name)
-        # What decides a record's meaning has changed: everything is read again.
-        start = mark.seq if mark.mapping_version == version else 0
+        version, mark = self._mark(stream, context)
+        start = self._start_of(stream, context)
         end = last = bookkeeping.last_seq(connection, source, stream.name)
         report = ConformReport()
         if last > start and stream.map is not None:
@@ -198,6 +242,17 @@ class Conformer:
         reached("conform.before_commit")
         return report
 
+    def _mark(self, stream: Stream[Any], context: MapContext) -> tuple[str, bookkeeping.Watermark]:
+        """How records are mapped now, and how far they were and in which way."""
+        version = mapping_version(context, self._landed_dictionaries(stream, context.source))
+        return version, bookkeeping.read_watermark(self._connection, context.source, stream.name)
+
+    def _start_of(self, stream: Stream[Any], context: MapContext) -> int:
+        """The `seq` behind which conforming goes on."""
+        version, mark = self._mark(stream, context)
+        # What decides a record's meaning has changed: everything is read again.
+        return mark.seq if mark.mapping_version == version else 0
+
     def _conform_chunks(
         self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int], report: ConformReport
     ) -> None:
@@ -207,7 +262,8 @@ class Conformer:
             "CREATE OR REPLACE TEMP TABLE _tombstones"
             f" (record_id TEXT, is_gone BOOLEAN, version BIGINT, {ORDINAL} BIGINT)"
         )
-        with Staging(connection) as staging:
+        # Between chunks it would walk all staged rows.
+        with collector_at_rest(), Staging(connection) as staging:
             for columns, mapped in self._mapped(stream, context, start, ends):
                 self._stage(columns, mapped, staging, report)
             merger.note_first_versions(staging.targets)
@@ -226,22 +282,28 @@ class Conformer:
             self._language,
         )
 
-    def _chunk_ends(self, stream: Stream[Any], context: MapContext, start: int, most: int) -> list[int]:
-        """The last `seq` of each of at most so many chunks behind `start`."""
+    def _chunk_ends(
+        self, stream: Stream[Any], context: MapContext, start: int, most: int, *, halves: bool = False
+    ) -> list[int]:
+        """The last `seq` of each of at most so many chunks behind `start`, or of their halves."""
+        records = self._chunk_records // 2 if halves and self._chunk_records % 2 == 0 else self._chunk_records
         found = self._connection.execute(
             "SELECT max(seq) FROM landing.raw.records WHERE source = $1 AND stream = $2 AND seq > $3"
             " GROUP BY seq // $4 ORDER BY max(seq) LIMIT $5",
-            [context.source, stream.name, start, self._chunk_records, most],
+            [context.source, stream.name, start, records, most],
         )
         return [end for (end,) in found.fetchall()]
 
     def _read_chunk(self, stream: Stream[Any], context: MapContext, first: int, last: int) -> Columns:
         """Record id, operation, version, fetch time, origin and payload, each a list, in landing order."""
         chunk = self._connection.execute(
-            "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, origin, payload"
-            " FROM landing.raw.records WHERE source = ? AND stream = ? AND seq > ? AND seq <= ? ORDER BY seq",
+            "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, origin, payload, seq"
+            " FROM landing.raw.records WHERE source = ? AND stream = ? AND seq > ? AND seq <= ?",
             [context.source, stream.name, first, last],
         ).to_arrow_table()
+        # The log lies in its order; asking the engine for it would have it copy all payloads once more.
+        if not _is_ascending(chunk.column(6).to_pylist()):
+            chunk = chunk.sort_by("seq")
         # The payload stays bytes: the typed decoders read them without a detour over text.
         return [column.to_pylist() for column in (*chunk.columns[:5], chunk.column(5).cast(pa.binary()))]
 
@@ -251,18 +313,20 @@ class Conformer:
         """The chunks of a slice with what the mapping made of them, in landing order."""
         assert stream.map is not None
         chunks = (self._read_chunk(stream, context, first, last) for first, last in pairwise((start, *ends)))
-        if self._crew is not None:
-            yield from map_side_by_side(stream.map, context, chunks, self._crew)
+        ahead = self._ahead_of(stream, context, start)
+        if ahead is None:
+            for columns in chunks:
+                yield columns, map_records(stream.map, context, columns)
             return
-        for columns in chunks:
-            yield columns, map_records(stream.map, context, columns)
+        while ahead.taken != ends[-1]:
+            # The helpers are to have more to do while what they gave is merged.
+            self._hand_out(stream, context, ahead, until=ends[-1])
+            yield ahead.take()
 
     def _stage(self, columns: Columns, mapped: Mapped, staging: Staging, report: ConformReport) -> None:
         versions: list[int] = columns[2]
-        with collector_at_rest():
-            misfits = staging.append(mapped.rows, versions, report.read)
-        report.rejects += [bookkeeping.MappingReject(*reject) for reject in mapped.rejects]
-        report.rejects += [bookkeeping.MappingReject(columns[0][o], misfits[o]) for o in sorted(misfits)]
+        misfits = staging.append(mapped.rows, versions, report.read)
+        report.rejects = _judged(columns, {**dict(mapped.rejects), **misfits}, report.rejects)
         if mapped.told:
             self._stage_tombstones(columns, mapped.told, report.read)
         report.let_go += mapped.let_go
@@ -297,6 +361,27 @@ class Conformer:
             ).fetchall()
             dictionaries[name] = dict(found)
         return replace(context, dictionaries=dictionaries, cache={})
+
+
+def _judged(
+    columns: Columns, found: Mapping[int, BadRecord], before: list[bookkeeping.MappingReject]
+) -> list[bookkeeping.MappingReject]:
+    """What is rejected after a chunk, its verdicts given by place: a record that comes again and fits is mended."""
+    if not found and not before:
+        return before
+    kept: dict[str, list[bookkeeping.MappingReject]] = {}
+    for reject in before:
+        kept.setdefault(reject.record_id, []).append(reject)
+    for place, (record_id, op) in enumerate(zip(columns[0], columns[1], strict=True)):
+        if place in found:
+            kept.setdefault(record_id, []).append(bookkeeping.MappingReject(record_id, found[place]))
+        elif op == "put":
+            kept.pop(record_id, None)
+    return [reject for rejects in kept.values() for reject in rejects]
+
+
+def _is_ascending(numbers: Sequence[int]) -> bool:
+    return all(number < following for number, following in pairwise(numbers))
 
 
 def mapping_version(context: MapContext, dictionaries: Sequence[str]) -> str:

@@ -145,6 +145,8 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    # It would be drawn into logs.
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"ATTACH {quote_literal(str(files.warehouse))} AS {WAREHOUSE_CATALOG} {WAREHOUSE_OPTIONS}")
     connection.execute(f"ATTACH {quote_literal(str(files.raw))} AS {RAW_CATALOG} {RAW_OPTIONS}")
     connection.execute(f"USE {WAREHOUSE_CATALOG}")

@@ -1,4 +1,4 @@
-"""Map: stored records become rows, or rejects with their reason; here, or side by side in helper processes.
+"""Map: stored records become rows, or rejects with their reason; here, or in helper processes (ahead.py).
 
 A helper gets records and answers rows in columns: Python's own way to send a million decimals, days and Cyrillic texts
 takes as long as making them. It must stay light, so nothing here knows the engine or Arrow.
@@ -9,29 +9,26 @@ from __future__ import annotations
 import gc
 import pickle
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from pathlib import PurePath
 from types import NoneType
 from typing import Any
 
 import msgspec
 
-from base.helpers import Crew, HelperError, serve
-from base.secrets import Secret
+from base.helpers import serve
 from base.text import say
-from connectors.stream import BadRecord, MapContext, Mapper, RawRecord, Rows, Settings, Target
+from connectors.stream import BadRecord, MapContext, Mapper, RawRecord, Rows, Target
 
 MODULE = "warehouse.mapping"
-# Sent at a time: their payloads are in memory, and in the pipe's buffers.
-PIECE_RECORDS = 640
-# Pieces under way: no helper waits for its next one.
-PIECES_AHEAD = 3
+# What a mapping's own mistake raises at a value nobody thought of: it costs this record and not the run.
+DEFECTS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+DEFECT = "mapping_defect"
 
 # Record id, operation, version, fetch time, origin and payload, each a list, in landing order.
 Columns = list[list[Any]]
@@ -45,7 +42,7 @@ class Mapped:
     # Records that only say whether one is gone.
     told: list[int] = field(default_factory=list)
     let_go: int = 0  # records whose payload is kept no more
-    rejects: list[tuple[str, BadRecord]] = field(default_factory=list)  # record id and verdict
+    rejects: list[tuple[int, BadRecord]] = field(default_factory=list)  # place and verdict
 
 
 def map_records(transform: Mapper, context: MapContext, columns: Columns) -> Mapped:
@@ -63,9 +60,9 @@ def map_records(transform: Mapper, context: MapContext, columns: Columns) -> Map
             rows.begin(ordinal)
             try:
                 transform(RawRecord(record_id, payload, version, fetched_at, origin), context, rows)
-            except (BadRecord, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except (BadRecord, msgspec.DecodeError, RecursionError, *DEFECTS) as error:
                 rows.retract()
-                mapped.rejects.append((record_id, _verdict(error)))
+                mapped.rejects.append((ordinal, _verdict(error)))
     return mapped
 
 
@@ -82,41 +79,6 @@ def collector_at_rest() -> Iterator[None]:
 
 
 # ── side by side ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def map_side_by_side(
-    transform: Mapper, context: MapContext, chunks: Iterable[Columns], crew: Crew
-) -> Iterator[tuple[Columns, Mapped]]:
-    """What `map_records` makes of the chunks, in their order, and cut into smaller ones.
-
-    `transform` is a function of a module, and the context has no dictionaries: both go to the helpers.
-    """
-    context = replace(context, cache={}, settings=_without_secrets(context.settings))
-    targets: dict[tuple[Any, ...], Target] = {}
-    waiting: deque[tuple[Columns, Future[bytes]]] = deque()
-
-    def take() -> tuple[Columns, Mapped]:
-        piece, answer = waiting.popleft()
-        try:
-            packed = pickle.loads(answer.result())
-        except HelperError:
-            packed = _pack(map_records(transform, context, piece))
-        return piece, _unpack(packed, targets)
-
-    for chunk in chunks:
-        for start in range(0, len(chunk[0]), PIECE_RECORDS):
-            piece = [column[start : start + PIECE_RECORDS] for column in chunk]
-            waiting.append((piece, crew.submit(pickle.dumps((transform, context, piece)))))
-            if len(waiting) > PIECES_AHEAD:
-                yield take()
-    while waiting:
-        yield take()
-
-
-def _without_secrets(settings: Settings) -> Settings:
-    """No mapping needs a secret, and none goes through a pipe."""
-    names = [name for name in settings.__struct_fields__ if isinstance(getattr(settings, name), Secret)]
-    return msgspec.structs.replace(settings, **dict.fromkeys(names))
 
 
 def answer(asked: bytes) -> bytes:
@@ -140,12 +102,13 @@ def _pack(mapped: Mapped) -> Packed:
         )
         for into in dict.fromkeys((*rows.rows, *rows.owners))
     ]
-    rejects = [(record_id, bad.code, bad.message, bad.path, bad.expected, bad.got) for record_id, bad in mapped.rejects]
+    rejects = [(place, bad.code, bad.message, bad.path, bad.expected, bad.got) for place, bad in mapped.rejects]
     return targets, mapped.told, mapped.let_go, rejects
 
 
-def _unpack(packed: Packed, targets: dict[tuple[Any, ...], Target]) -> Mapped:
-    """`targets`: those met so far; rows of one relation from several helpers have one target."""
+def unpack(answered: bytes, targets: dict[tuple[Any, ...], Target]) -> Mapped:
+    """What an answer says. `targets`: those met so far; rows of one relation from several helpers have one target."""
+    packed: Packed = pickle.loads(answered)
     found, told, let_go, rejects = packed
     rows = Rows()
     for key, columns, ordinals, owner_columns, owner_ordinals in found:
@@ -155,8 +118,8 @@ def _unpack(packed: Packed, targets: dict[tuple[Any, ...], Target]) -> Mapped:
         if owner_columns is not None:
             rows.owners[into], rows.owner_ordinals[into] = _unpack_rows(owner_columns), owner_ordinals
     verdicts = [
-        (record_id, BadRecord(code, message, path=path, expected=expected, got=got))
-        for record_id, code, message, path, expected, got in rejects
+        (place, BadRecord(code, message, path=path, expected=expected, got=got))
+        for place, code, message, path, expected, got in rejects
     ]
     return Mapped(rows, told, let_go, verdicts)
 
@@ -222,10 +185,14 @@ _VALIDATION = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTA
 _EXPECTED = re.compile(r"Expected `(?P<expected>[^`]*)`(?:, got `(?P<got>[^`]*)`)?")
 
 
-def _verdict(error: BadRecord | msgspec.DecodeError | UnicodeDecodeError | RecursionError) -> BadRecord:
+def _verdict(error: Exception) -> BadRecord:
     if isinstance(error, BadRecord):
         return error
-    return _wrong_type(error) if isinstance(error, msgspec.ValidationError) else _no_json(error)
+    if isinstance(error, msgspec.ValidationError):
+        return _wrong_type(error)
+    if isinstance(error, msgspec.DecodeError | UnicodeDecodeError | RecursionError):
+        return _no_json(error)
+    return _defect(error)
 
 
 def _wrong_type(error: msgspec.ValidationError) -> BadRecord:
@@ -245,6 +212,33 @@ def _wrong_type(error: msgspec.ValidationError) -> BadRecord:
 
 def _no_json(error: msgspec.DecodeError | UnicodeDecodeError | RecursionError) -> BadRecord:
     return BadRecord("no_json", say("Запись не читается: {error}", "Not readable: {error}", error=str(error)))
+
+
+def _defect(error: Exception) -> BadRecord:
+    """The kind of exception and the line of code; its own words may hold a value of the record."""
+    kind, place = type(error).__name__, _place(error)
+    return BadRecord(
+        DEFECT,
+        say(
+            "Ошибка в самой программе ({kind}, {place}): запись сохранена, но не загружена. Сообщите об этом"
+            " разработчикам; после обновления её загрузит voronka replay",
+            "A mistake in the program itself ({kind}, {place}): the record is kept, but not loaded. Please report it;"
+            " after the update voronka replay loads it",
+            kind=kind,
+            place=place,
+        ),
+        got=kind,
+    )
+
+
+def _place(error: Exception) -> str:
+    """File and line of the innermost Python code that raised it."""
+    trace = error.__traceback__
+    if trace is None:
+        return "?"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from base.memory import give_back
@@ -41,7 +42,7 @@ class _Pile:
     """
 
     def __init__(self, columns: Sequence[str], table: sa.Table) -> None:
-        self._empty = _build(columns, table, [], [], [], 0)
+        self._empty = _build(columns, table, [], [], pa.array([], pa.int64()), 0)
         self.tables: list[pa.Table] = []
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -85,14 +86,15 @@ class Staging:
     def _build_all(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> list[tuple[str, pa.Table]]:
         """Every target's table and the view it is for; nothing is added yet."""
         built = []
+        known = pa.array(versions, pa.int64())
         for into, values in rows.rows.items():
             staged = self._open(into)
-            table = _build(into.columns, staged.table, values, rows.ordinals[into], versions, first_ordinal)
+            table = _build(into.columns, staged.table, values, rows.ordinals[into], known, first_ordinal)
             built.append((staged.rows, table))
         for into, owners in rows.owners.items():
             staged = self._open(into)
             assert staged.owners is not None, f"{into.relation} has no owner"
-            table = _build(into.owned_by, staged.table, owners, rows.owner_ordinals[into], versions, first_ordinal)
+            table = _build(into.owned_by, staged.table, owners, rows.owner_ordinals[into], known, first_ordinal)
             built.append((staged.owners, table))
         return built
 
@@ -137,14 +139,25 @@ def _build(
     table: sa.Table,
     rows: Sequence[tuple[Any, ...]],
     ordinals: Sequence[int],
-    versions: Sequence[int],
+    versions: pa.Int64Array,
     first_ordinal: int,
 ) -> pa.Table:
     by_column: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     arrays = {
-        column: build_array(values, arrow_type(table.columns[column]))
+        column: _build_column(values, arrow_type(table.columns[column]))
         for column, values in zip(columns, by_column, strict=True)
     }
-    arrays["version"] = pa.array([versions[ordinal] for ordinal in ordinals], pa.int64())
-    arrays[ORDINAL] = pa.array([first_ordinal + ordinal for ordinal in ordinals], pa.int64())
+    places = pa.array(ordinals, pa.int64())
+    arrays["version"] = versions.take(places)
+    arrays[ORDINAL] = pc.add(places, first_ordinal)
     return pa.table(arrays)
+
+
+def _build_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """A column as `build_array` makes it; one that holds nothing, or one text, needs no look at each value."""
+    first = values[0] if values else None
+    if first is None and values.count(None) == len(values):
+        return pa.nulls(len(values), kind)
+    if first.__class__ is str and first == values[-1] and values.count(first) == len(values):
+        return pa.repeat(build_array(values[:1], kind)[0], len(values))
+    return build_array(values, kind)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any, Generic
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,7 +18,18 @@ from base.phones import normalise_phone, split_phones
 from base.text import say
 from base.times import MICROS
 from connectors.amocrm.account import Account, Listed, Named, read_account
-from connectors.amocrm.fields import NULL, FieldValue, read_fields, tax_id, text_by_name, texts_by_code
+from connectors.amocrm.fields import (
+    ABSENT,
+    Field,
+    FieldsT,
+    Odd,
+    RecordDecoder,
+    Usual,
+    read_fields,
+    tax_id,
+    text_by_name,
+    texts_by_code,
+)
 from connectors.amocrm.values import add_values
 from connectors.decode import decode_record
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
@@ -83,23 +95,23 @@ class _Pipeline(msgspec.Struct):
     embedded: _PipelineLinks | Listed | None = msgspec.field(default=None, name="_embedded")
 
 
-class _LinkedContact(msgspec.Struct):
+class _LinkedContact(msgspec.Struct, gc=False):
     id: int
     is_main: bool | None = None
 
 
-class _ElementPlace(msgspec.Struct):
+class _ElementPlace(msgspec.Struct, gc=False):
     catalog_id: int | None = None
 
 
-class _Element(msgspec.Struct):
+class _Element(msgspec.Struct, gc=False):
     """An element of a catalogue in a deal: a product or an invoice, as its catalogue says."""
 
     id: int | None = None
     metadata: _ElementPlace | Listed | None = None
 
 
-class _LeadLinks(msgspec.Struct):
+class _LeadLinks(msgspec.Struct, gc=False):
     contacts: list[_LinkedContact] | None = None
     companies: list[Named] | None = None
     loss_reason: list[Named] | Named | None = None
@@ -107,7 +119,7 @@ class _LeadLinks(msgspec.Struct):
     catalog_elements: list[_Element] | None = None
 
 
-class _Lead(msgspec.Struct):
+class _Lead(msgspec.Struct, Generic[FieldsT], gc=False):
     id: int
     name: str | None = None
     price: Decimal | None = None
@@ -120,15 +132,15 @@ class _Lead(msgspec.Struct):
     updated_at: int | None = None
     closed_at: int | None = None
     is_deleted: bool | None = None
-    custom_fields_values: msgspec.Raw = NULL
+    custom_fields_values: FieldsT = ABSENT
     embedded: _LeadLinks | Listed | None = msgspec.field(default=None, name="_embedded")
 
 
-class _PartyLinks(msgspec.Struct):
+class _PartyLinks(msgspec.Struct, gc=False):
     companies: list[Named] | None = None
 
 
-class _Party(msgspec.Struct):
+class _Party(msgspec.Struct, Generic[FieldsT], gc=False):
     """A contact or a company."""
 
     id: int
@@ -137,14 +149,14 @@ class _Party(msgspec.Struct):
     created_at: int | None = None
     updated_at: int | None = None
     is_deleted: bool | None = None
-    custom_fields_values: msgspec.Raw = NULL
+    custom_fields_values: FieldsT = ABSENT
     embedded: _PartyLinks | Listed | None = msgspec.field(default=None, name="_embedded")
 
 
 _USER = msgspec.json.Decoder(_User)
 _PIPELINE = msgspec.json.Decoder(_Pipeline)
-_LEAD = msgspec.json.Decoder(_Lead)
-_PARTY = msgspec.json.Decoder(_Party)
+_LEAD: RecordDecoder[_Lead[Any]] = RecordDecoder(_Lead[Usual], _Lead[Odd])
+_PARTY: RecordDecoder[_Party[Any]] = RecordDecoder(_Party[Usual], _Party[Odd])
 _NO_LEAD_LINKS = _LeadLinks()
 
 
@@ -177,7 +189,7 @@ def map_pipeline(record: RawRecord, context: MapContext, rows: Rows) -> None:
 
 
 def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    lead = decode_record(_LEAD, record.payload)
+    lead = _LEAD.decode(record.payload)
     deal_id = str(lead.id)
     if lead.is_deleted:
         # A stub of the trash: everything but the id is null and must not reach a good row.
@@ -185,7 +197,7 @@ def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
         return
     account = read_account(context)
     names = account.settings.fields
-    fields = read_fields(lead.custom_fields_values)
+    fields = read_fields(lead.custom_fields_values, context.cache)
     links = lead.embedded if isinstance(lead.embedded, _LeadLinks) else _NO_LEAD_LINKS
     rows.add(
         DEALS,
@@ -219,13 +231,13 @@ def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
 
 
 def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    contact = decode_record(_PARTY, record.payload)
+    contact = _PARTY.decode(record.payload)
     contact_id = str(contact.id)
     if contact.is_deleted:
         rows.add(DELETED_CONTACTS, (contact_id, True))
         return
     account = read_account(context)
-    fields = read_fields(contact.custom_fields_values)
+    fields = read_fields(contact.custom_fields_values, context.cache)
     phones = _phones(fields, account.zone, context.country)
     updated_at = as_micros(contact.updated_at)
     links = contact.embedded if isinstance(contact.embedded, _PartyLinks) else None
@@ -251,13 +263,13 @@ def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
 
 
 def map_company(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    company = decode_record(_PARTY, record.payload)
+    company = _PARTY.decode(record.payload)
     company_id = str(company.id)
     if company.is_deleted:
         rows.add(DELETED_COMPANIES, (company_id, True))
         return
     account = read_account(context)
-    fields = read_fields(company.custom_fields_values)
+    fields = read_fields(company.custom_fields_values, context.cache)
     rows.add(
         COMPANIES,
         (
@@ -299,7 +311,7 @@ def as_amount(value: Decimal, path: str) -> Decimal:
         raise BadRecord("no_amount", message, path=path, expected="DECIMAL(18,2)", got=str(value)) from None
 
 
-def _amount(lead: _Lead) -> Decimal | None:
+def _amount(lead: _Lead[Any]) -> Decimal | None:
     """The budget. `price` is cut to whole roubles; `price_with_minor_units` is the same amount with its fraction,
     not a number of kopecks, whatever its name says."""
     if lead.price_with_minor_units is not None:
@@ -314,7 +326,7 @@ def _department(user: _User, rights: _Rights, account: Account) -> str | None:
     return _first_name(own) or account.groups.get(rights.group_id or 0)
 
 
-def _lead_source(links: _LeadLinks, fields: list[FieldValue], zone: ZoneInfo) -> str | None:
+def _lead_source(links: _LeadLinks, fields: list[Field], zone: ZoneInfo) -> str | None:
     """The source's name, else the tracking field; the `sources` list of an integration holds only its own."""
     if isinstance(links.source, Named) and links.source.name:
         return links.source.name
@@ -322,7 +334,7 @@ def _lead_source(links: _LeadLinks, fields: list[FieldValue], zone: ZoneInfo) ->
     return found[0] if found else None
 
 
-def _loss_reason(lead: _Lead, links: _LeadLinks, account: Account) -> str | None:
+def _loss_reason(lead: _Lead[Any], links: _LeadLinks, account: Account) -> str | None:
     """The reason's name today, by its id; a reason removed since keeps the name that came with the deal."""
     if lead.loss_reason_id is not None and lead.loss_reason_id in account.loss_reasons:
         return account.loss_reasons[lead.loss_reason_id]
@@ -345,12 +357,12 @@ def _first_name(named: list[Named] | Named | None) -> str | None:
     return named[0].name if named else None
 
 
-def _phones(fields: list[FieldValue], zone: ZoneInfo, country: str) -> list[str]:
+def _phones(fields: list[Field], zone: ZoneInfo, country: str) -> list[str]:
     """E.164, each once; what is no number stays in the payload."""
     typed = (part for text in texts_by_code(fields, "PHONE", zone) for part in split_phones(text))
     found = (normalise_phone(part, country=country).e164 for part in typed)
     return list(dict.fromkeys(phone for phone in found if phone))
 
 
-def _emails(fields: list[FieldValue], zone: ZoneInfo) -> list[str]:
+def _emails(fields: list[Field], zone: ZoneInfo) -> list[str]:
     return list(dict.fromkeys(text.lower() for text in texts_by_code(fields, "EMAIL", zone)))

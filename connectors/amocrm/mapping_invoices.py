@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic
 
 import msgspec
 
@@ -14,10 +14,9 @@ from base.money import parse_money
 from base.text import say
 from base.times import from_unix, local_day
 from connectors.amocrm.account import Account, read_account
-from connectors.amocrm.fields import NULL, FieldValue, items_of, read_fields
+from connectors.amocrm.fields import ABSENT, Field, FieldsT, Odd, RecordDecoder, Usual, read_fields
 from connectors.amocrm.mapping import as_micros
 from connectors.amocrm.values import add_values
-from connectors.decode import decode_record
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
 
 INVOICES = target(
@@ -32,7 +31,7 @@ PAID = "paid"
 _NUMBER = re.compile(r"(?:сч[её]т|invoice|bill)?\s*(?:№|#|no\.?\s)?\s*(?P<number>\S*\d.*)", re.IGNORECASE)
 
 
-class _Element(msgspec.Struct):
+class _Element(msgspec.Struct, Generic[FieldsT], gc=False):
     id: int
     catalog_id: int | None = None
     name: str | None = None
@@ -40,21 +39,21 @@ class _Element(msgspec.Struct):
     updated_at: int | None = None
     is_deleted: bool | None = None
     invoice_link: str | None = None
-    custom_fields_values: msgspec.Raw = NULL
+    custom_fields_values: FieldsT = ABSENT
 
 
-_ELEMENT = msgspec.json.Decoder(_Element)
+_ELEMENT: RecordDecoder[_Element[Any]] = RecordDecoder(_Element[Usual], _Element[Odd])
 
 
 def map_invoice(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    invoice = decode_record(_ELEMENT, record.payload)
+    invoice = _ELEMENT.decode(record.payload)
     # The stored id carries the catalogue.
     invoice_id = record.record_id
     if invoice.is_deleted:
         rows.add(DELETED_INVOICES, (invoice_id, True))
         return
     account = read_account(context)
-    fields = read_fields(invoice.custom_fields_values)
+    fields = read_fields(invoice.custom_fields_values, context.cache)
     status = _first(fields, "BILL_STATUS")
     code = status.get("enum_code")
     payer = _payer(fields)
@@ -87,17 +86,17 @@ def map_invoice(record: RawRecord, context: MapContext, rows: Rows) -> None:
         add_values(rows, "invoice", invoice_id, fields, account.zone)
 
 
-def _first(fields: Sequence[FieldValue], code: str) -> dict[str, Any]:
+def _first(fields: Sequence[Field], code: str) -> dict[str, Any]:
     """The first value of the field with a code, as it came; empty when it is not filled."""
     for field in fields:
-        if field.field_code == code:
-            for item in items_of(field):
+        if field.code == code:
+            for item in field.items:
                 if isinstance(item, dict):
                     return item
     return {}
 
 
-def _payer(fields: Sequence[FieldValue]) -> dict[str, Any]:
+def _payer(fields: Sequence[Field]) -> dict[str, Any]:
     value = _first(fields, "PAYER").get("value")
     return value if isinstance(value, dict) else {}
 
@@ -109,7 +108,7 @@ def _number(name: str | None) -> str | None:
     return found["number"] if found else name.strip()
 
 
-def _issued_on(invoice: _Element, account: Account) -> date | None:
+def _issued_on(invoice: _Element[Any], account: Account) -> date | None:
     """amoCRM's invoices state no date of their own: the day they were made, in the account's zone."""
     if invoice.created_at is None:
         return None
@@ -120,7 +119,7 @@ def _issued_on(invoice: _Element, account: Account) -> date | None:
         raise BadRecord("bad_time", message, path="$.created_at", got=str(invoice.created_at)[:40]) from None
 
 
-def _amount(fields: Sequence[FieldValue]) -> Decimal | None:
+def _amount(fields: Sequence[Field]) -> Decimal | None:
     stated = _first(fields, "BILL_PRICE").get("value")
     if stated is None or stated == "":
         return None
@@ -132,6 +131,6 @@ def _amount(fields: Sequence[FieldValue]) -> Decimal | None:
         raise BadRecord("no_amount", message, path=path, expected="DECIMAL(18,2)", got=str(stated)[:40]) from None
 
 
-def _paid_at(fields: Sequence[FieldValue]) -> int | None:
+def _paid_at(fields: Sequence[Field]) -> int | None:
     stated = str(_first(fields, "BILL_PAYMENT_DATE").get("value") or "").strip()
     return as_micros(int(stated)) if stated.removeprefix("-").isdecimal() else None

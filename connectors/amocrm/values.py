@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from base.times import MICROS
-from connectors.amocrm.fields import DAY_TYPES, FieldValue, as_day, as_text, items_of
+from connectors.amocrm.fields import DAY_TYPES, Field, as_day, as_text
 from connectors.stream import Rows, target
 
 VALUES = target(
@@ -32,28 +31,35 @@ _LARGEST = Decimal(10) ** 32
 _Typed = tuple[str | None, Decimal | None, date | None, int | None, str | None, str | None, str | None]
 
 
-def add_values(rows: Rows, entity_type: str, record_id: str, fields: Sequence[FieldValue], zone: ZoneInfo) -> None:
+def add_values(rows: Rows, entity_type: str, record_id: str, fields: Sequence[Field], zone: ZoneInfo) -> None:
     """The whole of a record's values; it replaces what was read of it before. `zone` is the account's, for days."""
+    record = (entity_type, record_id)
     made: list[tuple[Any, ...]] = []
+    # How many values of each field there are: the same field may come twice, and its values go on counting.
     counts: dict[str, int] = {}
     for field in fields:
-        field_id = _field_id(entity_type, field.field_id, field.field_name)
-        kind = field.field_type or ""
-        read = _READERS.get(kind, _read_text)
-        # The same field may come twice: its values go on counting.
-        position = counts.get(field_id, 0)
-        for item in field.values if field.values.__class__ is list else items_of(field):
-            typed = read(item, kind, zone)
-            if typed is not None:
-                made.append((entity_type, record_id, field_id, position, *typed))
-                position += 1
-        counts[field_id] = position
-    rows.add_children(VALUES, (entity_type, record_id), made)
+        typed = field.typed
+        if typed is None:
+            typed = field.typed = _read_values(field, entity_type, zone)
+        for value in typed:
+            field_id = value[0]
+            position = counts.get(field_id, 0)
+            counts[field_id] = position + 1
+            made.append(record + value if position == value[1] else (*record, field_id, position, *value[2:]))
+    rows.add_children(VALUES, record, made)
 
 
-@lru_cache(maxsize=4096)
-def _field_id(entity_type: str, field_id: int | None, name: str | None) -> str:
-    return f"{entity_type}-{field_id if field_id is not None else name}"
+def _read_values(field: Field, entity_type: str, zone: ZoneInfo) -> list[tuple[Any, ...]]:
+    """The field's rows but for the record: field, place among its own values, and what the value says."""
+    field_id = f"{entity_type}-{field.name if field.field_id is None else field.field_id}"
+    kind = field.kind
+    read = _READERS.get(kind, _read_text)
+    found: list[tuple[Any, ...]] = []
+    for item in field.items:
+        typed = read(item, kind, zone)
+        if typed is not None:
+            found.append((field_id, len(found), *typed))
+    return found
 
 
 def _read_text(item: Any, kind: str, zone: ZoneInfo) -> _Typed | None:

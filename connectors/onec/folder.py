@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,6 +26,8 @@ from connectors.stream import Json
 _PASSED_PREFIXES = (".", "~")
 _PASSED_SUFFIXES = (".tmp", ".part", ".crdownload", ".download", ".swp", "~")
 _PASSED_NAMES = frozenset({"thumbs.db", "desktop.ini"})
+# From this size on a file's digest is made while it is read.
+LARGE_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,10 @@ class Memory:
     def knows(self, digest: str) -> bool:
         return digest in self._digests
 
+    def may_know(self, size: int) -> bool:
+        """Whether the content of a file of that size can be known."""
+        return any(known == size for known, _, _ in self.files.values())
+
     def remember(self, file: FoundFile, digest: str) -> None:
         self.files[file.name] = (file.size, file.changed, digest)
         self._digests.add(digest)
@@ -212,6 +219,33 @@ class Memory:
         """Complete days only ever move on."""
         for account, day in reach.items():
             self.accounts[account] = max(self.accounts.get(account, ""), day.isoformat())
+
+
+@contextmanager
+def digested(file: FoundFile, stream: BinaryIO, memory: Memory) -> Iterator[Callable[[], str] | None]:
+    """The digest of an open file, to be asked for in the context; None: its content is known.
+
+    A large file that can't be known is read meanwhile by whoever has the stream: its digest takes seconds.
+    """
+    if file.size >= LARGE_BYTES and not memory.may_know(file.size) and hasattr(os, "pread"):
+        with ThreadPoolExecutor(1, thread_name_prefix="digest") as beside:
+            yield beside.submit(_digest_beside, stream.fileno()).result
+        return
+    digest = digest_of(stream)
+    if memory.knows(digest):
+        memory.remember(file, digest)
+        yield None
+    else:
+        yield lambda: digest
+
+
+def _digest_beside(descriptor: int) -> str:
+    """What `digest_of` gives; the file's place stays where it is."""
+    digest, place = sha256(), 0
+    while chunk := os.pread(descriptor, 1 << 20, place):
+        digest.update(chunk)
+        place += len(chunk)
+    return digest.hexdigest()
 
 
 def _entries(stored: Mapping[str, Json], key: str) -> Iterable[tuple[str, Json]]:

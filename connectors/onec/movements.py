@@ -102,8 +102,10 @@ def _amount(text: str) -> Decimal:
 
 
 def _accounts(first: str, second: str) -> list[str]:
-    """Both accounts of a side: the one used for settlement, and the real one of an indirect settlement."""
-    return [clean_account(text) for text in (first, second) if text]
+    """The accounts of a side: the one used for settlement, and another real one of an indirect settlement."""
+    if first == second or not second:
+        return [clean_account(first)] if first else []
+    return [clean_account(first), clean_account(second)] if first else [clean_account(second)]
 
 
 # ── movements ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -198,10 +200,12 @@ def _movement(
 
 def _booked_on(written: Particulars, direction: Direction) -> date:
     """The own side's day, else the other side's, else the document's."""
-    sides = ((CREDITED, written.credited), (DEBITED, written.debited))
-    for key, text in (*(sides if direction == "in" else sides[::-1]), (ORDERED, written.ordered)):
+    came, left = (CREDITED, written.credited), (DEBITED, written.debited)
+    for key, text in (came, left) if direction == "in" else (left, came):
         if text and (day := _day(key, text)) is not None:
             return day
+    if written.ordered and (day := _day(ORDERED, written.ordered)) is not None:
+        return day
     message = say("В документе нет даты.", "The document has no date.")
     raise DocumentError("no_date", message, key=CREDITED if direction == "in" else DEBITED, expected="dd.mm.yyyy")
 

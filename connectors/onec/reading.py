@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from base.text import say
 from base.times import local_day, start_of_day, to_micros
 from connectors.onec.archive import NESTED
-from connectors.onec.folder import FoundFile, Memory, digest_of, list_files, members_of
+from connectors.onec.folder import FoundFile, Memory, digested, list_files, members_of
 from connectors.onec.kinds import HEAD_BYTES, ZIP, FileKind, identify, is_wrapping, sniff
 from connectors.onec.refusal import FileRefusal
 from connectors.stream import Json, Page, Position, Reject, Request
@@ -268,16 +268,15 @@ class FolderReading:
         """Put a file's records into the draft, stopping so often that no page gets too full; remember the file."""
         memory = self._memory
         try:
-            with file.open() as stream:
-                digest = digest_of(stream)
-                if memory.knows(digest):
-                    memory.remember(file, digest)
+            with file.open() as stream, digested(file, stream, memory) as digest:
+                if digest is None:
                     return
                 stream.seek(0)
                 judged = self._reader.judge(file, stream)
                 memory.has_seen = memory.has_seen or judged.bears
                 yield from self._put_records(file, judged)
                 is_same = file.is_unchanged()
+                content = digest()
         except FileRefusal as refusal:
             memory.has_seen = memory.has_seen or refusal.bears
             self._draft.rejects.append(_refused(file.name, refusal))
@@ -290,7 +289,7 @@ class FolderReading:
         if not is_same:
             self._draft.rejects.append(_refused(file.name, _CHANGING))
         elif not rejects:
-            memory.remember(file, digest)
+            memory.remember(file, content)
         memory.note_complete(judged.reach)
 
     def _compare(self, file: FoundFile, judged: Judged) -> list[Reject]:

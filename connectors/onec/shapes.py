@@ -27,20 +27,22 @@ _CLOSING = "\nКонецДокумента\n"
 
 class Shape:
     """An order of keys. Values are those of a document with it, trimmed, by `keys`: canonical, in alphabetical order,
-    the title among them."""
+    the title among them; `lines` are its lines without the end mark."""
 
     def __init__(self, raw_keys: Sequence[str], keys: Mapping[str, str]) -> None:
         """`raw_keys` as the lines have them, the title's first; `keys`: the canonical spelling of each."""
         # Possessive: a value never gives back what would make a wrong document fit.
-        self._pattern = re.compile("\n".join(f"{re.escape(key)}=(.*+)" for key in raw_keys))
+        self._pattern = re.compile("\n".join(f"{re.escape(key)}=(.*+)" for key in raw_keys) + _CLOSING)
         places: dict[str, list[int]] = {TITLE: [0]}
         for place, key in enumerate(raw_keys[1:], 1):
             places.setdefault(keys[key], []).append(place)
+        self.lines = len(raw_keys)
         self.keys = tuple(sorted(places))
         self._title = self.keys.index(TITLE)
         self._places = [places[key] for key in self.keys]
         self._repeats = len(raw_keys) > len(self.keys)
-        self._choose = itemgetter(*(found[-1] for found in self._places))
+        # Groups of the pattern, from 1, in the order of `keys`.
+        self._groups = tuple(found[-1] + 1 for found in self._places)
         # Behind the values stands an empty one for keys that aren't there.
         self._tell = itemgetter(
             *(self.keys.index(key) if key in places else len(self.keys) for key in PARTICULARS.values())
@@ -53,17 +55,18 @@ class Shape:
         self._written: Callable[..., object] = msgspec.defstruct("Written", fields, rename=names, omit_defaults=True)
         self._encode = msgspec.json.Encoder().encode
 
-    def read(self, document: str) -> tuple[str, ...] | None:
-        """The values of a document without its end mark; None when it has another order of keys."""
-        found = self._pattern.fullmatch(document)
+    def read(self, text: str, place: int = 0) -> tuple[tuple[str, ...], int] | None:
+        """The values of the document that begins there, and where it ends; None when it has another order of keys, or
+        its end mark is missing."""
+        found = self._pattern.match(text, place)
         if found is None:
             return None
+        if not self._repeats:
+            return tuple(map(str.strip, found.group(*self._groups))), found.end()
+        # Of a key given twice the last filled value stands.
         values = tuple(map(str.strip, found.groups()))
-        if self._repeats:
-            # Of a key given twice the last filled value stands.
-            return tuple(next((value for n in places[::-1] if (value := values[n])), "") for places in self._places)
-        chosen: tuple[str, ...] = self._choose(values)
-        return chosen
+        chosen = (next((value for n in places[::-1] if (value := values[n])), "") for places in self._places)
+        return tuple(chosen), found.end()
 
     def title(self, values: Sequence[str]) -> str:
         return values[self._title]
@@ -87,14 +90,15 @@ class Shapes:
     most: int = SHAPES_KEPT
     _known: list[Shape] = field(default_factory=list)
 
-    def read(self, document: str) -> tuple[Shape, tuple[str, ...]] | None:
-        """The shape and values of a document without its end mark; None when its order of keys isn't known."""
-        for place, shape in enumerate(self._known):
-            values = shape.read(document)
-            if values is not None:
-                if place:
-                    self._known.insert(0, self._known.pop(place))
-                return shape, values
+    def read(self, text: str, place: int) -> tuple[Shape, tuple[str, ...], int] | None:
+        """The shape and values of the document that begins there, and where it ends; None when its order of keys isn't
+        known, or its end mark is missing."""
+        for rank, shape in enumerate(self._known):
+            found = shape.read(text, place)
+            if found is not None:
+                if rank:
+                    self._known.insert(0, self._known.pop(rank))
+                return shape, *found
         return None
 
     def learn(self, document: str, keys: Mapping[str, str]) -> None:
@@ -123,19 +127,26 @@ class Scroll:
         self._place = 0
         self._is_all = False
 
-    def peek_document(self) -> str | None:
-        """The document that begins here, without its end mark; None when none begins or its end isn't near."""
+    def take_document(self, shapes: Shapes) -> tuple[Shape, tuple[str, ...]] | None:
+        """The document that begins here, read at once; None when none begins, its end isn't near or its order of keys
+        isn't known."""
         if len(self._held) - self._place < AHEAD:
             self._fill()
         if not self._held.startswith(OPENING, self._place):
             return None
+        found = shapes.read(self._held, self._place)
+        if found is None:
+            return None
+        shape, values, self._place = found
+        self.line += shape.lines + 1
+        return shape, values
+
+    def peek_document(self) -> str | None:
+        """The document that begins here, without its end mark; None when none begins or its end isn't near."""
+        if not self._held.startswith(OPENING, self._place):
+            return None
         end = self._held.find(_CLOSING, self._place)
         return self._held[self._place : end] if end >= 0 else None
-
-    def skip_document(self, document: str) -> None:
-        """Go behind the document just peeked at, and its end mark."""
-        self._place += len(document) + len(_CLOSING)
-        self.line += document.count("\n") + 2
 
     def take_line(self, longest: int) -> str:
         """The next line with its end, `""` behind the last one; of a longer line its first `longest` characters."""

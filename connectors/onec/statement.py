@@ -178,9 +178,16 @@ class Parser:
         `is_last` False: more text comes, so what is open at the end stays open.
         """
         while True:
-            document = scroll.peek_document() if self.is_between else None
-            if document is None:
-                number, line = scroll.line, _take_line(scroll)
+            number = scroll.line
+            if self.is_between and (found := scroll.take_document(shapes)):
+                if not is_repeating(found[0].title(found[1])):
+                    yield ClosedDocument(number, self.part, *found)
+            elif self.is_between and (document := scroll.peek_document()):
+                # Its mark opens a block, so the rest of it comes by lines too.
+                self.feed(number, _take_line(scroll))
+                shapes.learn(document, self.keys)
+            else:
+                line = _take_line(scroll)
                 if not line and not is_last:
                     return
                 done = self.feed(number, line) if line else self.finish()
@@ -188,14 +195,6 @@ class Parser:
                     yield done
                 if not line:
                     return
-            elif found := shapes.read(document):
-                if not is_repeating(found[0].title(found[1])):
-                    yield ClosedDocument(scroll.line, self.part, *found)
-                scroll.skip_document(document)
-            else:
-                # Its mark opens a block, so the rest of it comes by lines too.
-                self.feed(scroll.line, _take_line(scroll))
-                shapes.learn(document, self.keys)
 
     def finish(self) -> Block | None:
         done, self.block, self.values, self.last_key = self.block, None, None, ""

@@ -42,6 +42,7 @@ class SourceConforming:
         requests: Callable[[StreamState], int],
         *,
         least_ahead: int = LEAST_AHEAD,
+        conformer: Conformer | None = None,
     ) -> None:
         self._connection = warehouse.connection
         self._clock = clock
@@ -50,8 +51,9 @@ class SourceConforming:
         self._requests = requests
         self._least_ahead = least_ahead
         self._context = map_context(project, source)
-        self._conformer = Conformer(warehouse, clock, self._language)
+        self._conformer = conformer or Conformer(warehouse, clock, self._language)
         self._finished: list[StreamReport] = []
+        self._seen_waiting = 0
 
     def ahead(self) -> bool:
         """Conform a slice of what has landed, if enough waits; False: nothing was done.
@@ -69,6 +71,25 @@ class SourceConforming:
             if not state.has_ended:
                 return False
         return False
+
+    def keep_up(self) -> None:
+        """Called between pages: large files land as quickly as they are read, and helpers are to have their part of
+        the work meanwhile."""
+        for place, state in enumerate(self._states[len(self._finished) :], start=len(self._finished)):
+            is_large = state.waiting >= self._conformer.large_records or self._conformer.has_helpers
+            if state.stream.kind == "files" and is_large and state.waiting != self._seen_waiting:
+                while len(self._finished) < place:
+                    self._finish_next()
+                while done := self._conformer.keep_up(state.stream, self._context):
+                    state.conformed = state.conformed.with_(done)
+                    state.waiting = max(state.waiting - done.read, 0)
+                self._seen_waiting = state.waiting
+            if not state.has_ended:
+                return
+
+    def close(self) -> None:
+        """After `finish`, or instead of it."""
+        self._conformer.close()
 
     def finish(self) -> Iterator[StreamReport]:
         """Conform the rest; how each stream ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -129,13 +130,16 @@ class _Sync:
         self._rewind()
         by_hand = any(reading.window is not None for reading in readings)
         conformings = [self._begin(reading, by_hand=by_hand) for reading in readings]
-        self._land(readings, conformings, by_hand=by_hand)
-        reached("sync.landed")
         report = SyncReport(self._run_id)
-        for conforming in conformings:
-            for finished in conforming.finish():
-                report.streams.append(finished)
-                self._progress.stream_finished(finished)
+        with ExitStack() as helpers:
+            for conforming in conformings:
+                helpers.callback(conforming.close)
+            self._land(readings, conformings, by_hand=by_hand)
+            reached("sync.landed")
+            for conforming in conformings:
+                for finished in conforming.finish():
+                    report.streams.append(finished)
+                    self._progress.stream_finished(finished)
         return report
 
     def reading(
@@ -196,6 +200,8 @@ class _Sync:
                     self._take(state, message.page)
                 elif isinstance(message, Ended):
                     self._end(state, message.error, by_hand=by_hand)
+                for source in conformings:
+                    source.keep_up()
 
     def _open(self, state: StreamState, message: Opened) -> None:
         state.end = message.end

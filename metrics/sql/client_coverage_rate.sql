@@ -41,4 +41,4 @@ JOIN calc.customer_owners AS o
     ON o.valid_from <= p.starts_at AND coalesce(o.valid_to, 'infinity') > p.starts_at AND o.first_paid_at < p.starts_at
 LEFT JOIN reached AS r ON r.period = p.period AND r.customer_id = o.customer_id
 LEFT JOIN core.people AS t
-    ON t.person_id = o.person_id AND t.valid_from <= p.starts_on AND coalesce(t.valid_to >= p.starts_on, TRUE)
+    ON t.person_id = o.person_id AND t.valid_from <= p.starts_on AND coalesce(t.valid_to, 'infinity') >= p.starts_on

@@ -52,5 +52,5 @@ FROM customers AS c
 LEFT JOIN calc.customer_owners AS o
     ON o.customer_id = c.customer_id AND o.valid_from <= c.middle AND coalesce(o.valid_to, 'infinity') > c.middle
 LEFT JOIN core.people AS t
-    ON t.person_id = o.person_id AND t.valid_from <= c.middle::DATE AND coalesce(t.valid_to >= c.middle::DATE, TRUE)
+    ON t.person_id = o.person_id AND t.valid_from <= c.middle::DATE AND coalesce(t.valid_to, 'infinity') >= c.middle::DATE
 WHERE c.earlier_at IS NOT NULL

@@ -49,6 +49,6 @@ factors AS (
     FROM sold AS s JOIN calc.payments AS m ON m.deal_source = s.source AND m.deal_id = s.deal_id
     WHERE s.ordinal = 1 AND m.excluded_by IS NULL AND m.occurred_at < s.as_of
 )
-SELECT f.* EXCLUDE (parts, deal_id), 'deal' AS record_type, f.deal_id AS record_id, v.variant, part.key, part.num
-FROM factors AS f, unnest(f.parts) AS u (part),
+SELECT f.* EXCLUDE (part, deal_id), 'deal' AS record_type, f.deal_id AS record_id, v.variant, part.key, part.num
+FROM (SELECT * EXCLUDE (parts), unnest(parts) AS part FROM factors) AS f,
     (VALUES (''), ('factor=open'), ('factor=win_rate'), ('factor=avg_check'), ('factor=cycle')) AS v (variant)

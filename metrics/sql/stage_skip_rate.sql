@@ -33,8 +33,8 @@ WITH cohort AS (
 
 SELECT
     c.period,
-    v.variant,
-    if(v.variant = '', '', s.pipeline_id) AS pipeline,
+    unnest(['', concat('source=', s.source, ';stage=', s.stage_id)]) AS variant,
+    unnest(['', s.pipeline_id]) AS pipeline,
     'deal' AS record_type,
     s.source,
     s.deal_id AS record_id,
@@ -50,4 +50,3 @@ FROM cohort AS c
 JOIN calc.stage_passes AS s
     ON s.source = c.source AND s.deal_id = c.deal_id AND s.pipeline_id = c.pipeline_id
     AND s.kind NOT IN ('base', 'won', 'service', 'paid')
-CROSS JOIN LATERAL (SELECT unnest(['', concat('source=', s.source, ';stage=', s.stage_id)]) AS variant) AS v

@@ -37,8 +37,8 @@ WITH exits AS (
 
 SELECT
     e.period,
-    v.variant,
-    if(v.variant IN ('', 'p95'), '', e.pipeline_id) AS pipeline,
+    unnest(['', 'p95', e.stage, concat(e.stage, ';p95')]) AS variant,
+    unnest(['', '', e.pipeline_id, e.pipeline_id]) AS pipeline,
     'deal' AS record_type,
     e.source,
     e.deal_id AS record_id,
@@ -49,4 +49,3 @@ SELECT
     e.total_hours AS num,
     coalesce(e.excluded_by, CASE WHEN NOT e.is_last THEN 'later_exit' END) AS excluded_by
 FROM exits AS e
-CROSS JOIN LATERAL (SELECT unnest(['', 'p95', e.stage, concat(e.stage, ';p95')]) AS variant) AS v

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from base.purposes import LONGEST, DocumentNumber, Purpose, VatPart, number_keys, parse_purpose
+from base.purposes import (
+    LONGEST,
+    DocumentNumber,
+    Purpose,
+    VatPart,
+    clean_purpose,
+    number_keys,
+    parse_purpose,
+    read_vat_amount,
+)
 from base.tax_ids import clean_tax_id
 
 NONE: tuple[VatPart, ...] = ()
@@ -292,3 +301,21 @@ def test_no_tax_id(text: str | None) -> None:
 
 def test_tax_id_keeps_leading_zeros() -> None:
     assert clean_tax_id(" 0055667788 ") == "0055667788"
+
+
+@given(st.text("aЁё {}.\xa0\t\n\u2028\x1f\ud800", max_size=12))
+def test_cleaned_texts_have_single_plain_spaces_and_no_yo(text: str) -> None:
+    """A quick way for texts that are clean already must know every kind of white space."""
+    cleaned = clean_purpose(text)
+    assert cleaned == " ".join(cleaned.split())
+    assert not {"ё", "Ё"} & set(cleaned)
+    assert "".join(cleaned.split()) in "".join(text.replace("ё", "е").replace("Ё", "Е").split())
+
+
+@pytest.mark.parametrize(
+    "text", ["Без НДС", "без налога (НДС)", "НДС не обл.", "не облагается налогом", "Необл. налогом"]
+)
+def test_no_vat_is_nothing_and_not_unknown(text: str) -> None:
+    """Each way to say it has a word that is looked for first."""
+    assert read_vat_amount(text) == Decimal("0.00")
+    assert parse_purpose(text).vat == ()

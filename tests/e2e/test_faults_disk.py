@@ -6,6 +6,9 @@ import errno
 import os
 import random
 import resource
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +24,7 @@ from tests.e2e.state import State, read_log, read_state
 from tests.toy import Toy, deal, page
 from warehouse.disk import full_disk_told
 
+ROOT = Path(__file__).parent.parent.parent
 DICE = random.Random(7)
 # Titles that do not compress: what is written is as large as what is meant.
 SCRIPT = {
@@ -116,6 +120,17 @@ def test_a_publishing_without_room_leaves_the_old_file_and_no_rest(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     publish(toy.project(), clock=toy.clock)
     assert read_state(toy.project().publish_path) == read_state(tmp_path / "var" / "warehouse.duckdb")
+
+
+@pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run(["unshare", "-Urm", "true"], capture_output=True).returncode != 0,
+    reason="no small disk can be mounted here",
+)
+def test_a_real_disk_that_is_full_tears_nothing(tmp_path: Path) -> None:
+    """A limit of file sizes spares small files; here the limiter's notes, logs and what spills find no room either."""
+    command = ["unshare", "-Urm", sys.executable, "-m", "tests.e2e.small_disk", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from flows.steps.conforming import SourceConforming
 from flows.steps.sources import files_of
 from flows.steps.state import StreamState
 from tests.toy import Toy, deal, page
+from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.land import Batch, Landing, StreamRun
+from warehouse.mapping import answer
 
 STATE = (
     "SELECT * EXCLUDE (loaded_at) FROM core.deals ORDER BY ALL",
@@ -30,7 +34,7 @@ STATE = (
 class Load:
     """A load of the toy source whose pages land, and whose early conforming happens, when a test says so."""
 
-    def __init__(self, toy: Toy, warehouse: Warehouse, least_ahead: int) -> None:
+    def __init__(self, toy: Toy, warehouse: Warehouse, least_ahead: int, conformer: Conformer | None = None) -> None:
         project = toy.project()
         self.warehouse = warehouse
         self.clock = toy.clock
@@ -45,6 +49,7 @@ class Load:
             list(self.states.values()),
             lambda state: 1,
             least_ahead=least_ahead,
+            conformer=conformer,
         )
         for state in self.states.values():
             self.landing.begin(state.run)
@@ -122,6 +127,45 @@ def test_a_stream_still_being_read_is_complete_until_nowhere(tmp_path: Path) -> 
         load.end("contacts")
         assert load.conforming.ahead()
         assert load.warehouse.connection.execute("FROM meta.coverage WHERE stream = 'deals'").fetchall() == []
+
+
+class Crew:
+    """A helper in this process."""
+
+    def submit(self, piece: bytes) -> Future[bytes]:
+        found: Future[bytes] = Future()
+        found.set_result(answer(piece))
+        return found
+
+
+def test_large_files_are_conformed_while_they_land(tmp_path: Path) -> None:
+    """Their readers never wait, so nothing would be done meanwhile; helpers go home with the last record."""
+    toy = Toy(tmp_path)
+    with open_warehouse(files_of(toy.project()), command="test", clock=toy.clock) as warehouse:
+        conformer = Conformer(
+            warehouse,
+            toy.clock,
+            chunk_records=2,
+            slice_chunks=2,
+            large_records=6,
+            start_crew=lambda: nullcontext(Crew()),
+        )
+        load = Load(toy, warehouse, 1, conformer)
+        state = load.states["deals"]
+        state.stream = replace(state.stream, kind="files", needs=())
+        load.end("users")
+        load.land("deals", deals(1, 6))
+        load.conforming.keep_up()
+        assert (load.deals(), conformer.has_helpers) == (0, False), "few records wait for the end"
+        load.land("deals", deals(6, 12))
+        load.conforming.keep_up()
+        early = load.deals()
+        assert 0 < early < 11
+        assert conformer.has_helpers
+        for stream in ("deals", "events", "contacts"):
+            load.end(stream)
+        reports = {report.stream: report for report in load.conforming.finish()}
+        assert (load.deals(), reports["deals"].rejected, conformer.has_helpers) == (10, 1, False)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from metrics.availability import find_availability
 from metrics.catalogue import Catalogue, load_catalogue
-from metrics.evidence import COLUMNS, VIEW_COLUMNS
+from metrics.evidence import COLUMNS, VIEW_COLUMNS, counted_evidence, evidence
 from metrics.explain import explain
 from metrics.literals import literal
 from metrics.periods import parse_period
@@ -121,3 +122,29 @@ def test_an_instant_comes_back_as_the_same_instant() -> None:
 def test_a_value_nobody_decided_about_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         literal(value)
+
+
+@pytest.mark.parametrize("is_divided", [False, True])
+def test_what_facts_are_made_of_is_the_evidence_that_counts(is_divided: bool) -> None:
+    """Records are left out and summed before their rows by pipeline and source: a sum over another key, or a record at
+    or after `as_of`, would show in facts and nowhere else."""
+    connection = reference_calc()
+    catalogue = load_catalogue()
+    period = parse_period("2026-11")[0]
+    availability = find_availability(connection, COMPANY, catalogue, period, date(2026, 11, 16))
+    present = [m for m in catalogue.counted if m.key not in availability.absent and m.additivity != "distribution"]
+    told = evidence(present, availability.bounds, is_divided=is_divided)
+    made = counted_evidence(present, availability.bounds, is_divided=is_divided)
+    keyed = ", ".join(literal(m.key) for m in present if m.additivity in ("distinct", "derived"))
+    key = f"CASE WHEN metric IN ({keyed}) THEN key END"
+
+    def summed(query: str, where: str) -> list[tuple[object, ...]]:
+        return connection.execute(
+            f"SELECT metric, variant, pipeline, person_id, team, {key} AS counted, evidence_class, "
+            f"credit_precision, sum(num), sum(den) FROM ({query}) WHERE {where} GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+
+    assert summed(made, "TRUE") == summed(told, "excluded_by IS NULL") != []
+    assert connection.execute(f"SELECT 1 FROM ({told}) WHERE excluded_by = 'after_as_of' LIMIT 1").fetchone()
+    lines, records = (connection.execute(f"SELECT count(*) FROM ({query})").fetchall() for query in (made, told))
+    assert lines < records

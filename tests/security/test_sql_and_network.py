@@ -96,12 +96,13 @@ OURS = {
     "self.home", "home", "f'\"{self.home}\"'",
     # Texts of SQL made beside it from the above, their values being parameters or `literal(…)`.
     "newest", "stale", "differs or 'FALSE'", "clause", "where", "due", "rest", "counts", "conventions", "maturity",
-    "before", "declared", "given", "values", "num", "den", "value", "evidence(spread, bounds, is_divided=is_divided)",
-    "evidence(others, bounds, is_divided=is_divided)",
+    "before", "declared", "given", "values", "num", "den", "value",
+    "counted_evidence(spread, bounds, is_divided=is_divided)",
+    "counted_evidence(others, bounds, is_divided=is_divided)",
     "evidence([metric], {metric.basis: bounds}, is_divided=is_divided(connection))",
     "relations(given_periods([bounds]), metric)", "_sums(metrics)", "_rows(connection, company, flag, bounds)",
-    "_keys(catalogue)", "_keys(catalogue, 'distribution')", "_keys(catalogue, 'distinct')",
-    "_of_entities(catalogue) if evidence == PARTS else _COUNTED", "_ROWS.format(declared=values(list(declared)))",
+    "_keys(metrics)", "_keys(metrics, 'distribution')", "_keys(metrics, 'distinct')", "evidence",
+    "_ROWS.format(declared=values(list(declared)))",
     "_DROP_READABLE.format(relation=table.fullname)", "made.get(ATTAINMENT, _NOTHING)", "made.get(FORECAST, _NOTHING)",
     # The SQL of a metric, a flag or a view: a file of the project, or of the company's own folder of metrics.
     "declared.sql.rstrip().rstrip(';')", "flag.sql", "view.name", "view.query",
@@ -191,6 +192,7 @@ ALLOWED = {
     ("connectors/onec/odata/schema.py", "xml.parsers.expat"),
     # Between a run and its own children, over pipes that nobody else has.
     ("connectors/onec/side_by_side.py", "pickle"),
+    ("warehouse/ahead.py", "pickle"),
     ("warehouse/mapping.py", "pickle"),
 }
 DANGEROUS = re.compile(r"(pickle|marshal|shelve|xml(\..*)?|lxml(\..*)?|yaml|telnetlib|ftplib)$")

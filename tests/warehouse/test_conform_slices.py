@@ -56,10 +56,11 @@ def conform_slices(toy: Toy, warehouse: Warehouse, chunks: int, most: int = 1_00
     return taken
 
 
-@pytest.mark.parametrize("chunks", [1, 3])
+@pytest.mark.parametrize("chunks", [1, 3, 100])
 @pytest.mark.parametrize("killed_after", [1, 2, 4, 1_000])
 def test_any_slices_end_as_one_even_when_killed_between_two(loaded: Toy, chunks: int, killed_after: int) -> None:
-    """A watermark ahead of its rows would lose a slice; a child list or phone judged per run would differ."""
+    """A watermark ahead of its rows would lose a slice; a child list or phone judged per run would differ, and so
+    would a reject that a slice mends which also holds the broken version."""
     files = files_of(loaded.project())
     with open_warehouse(files, command="test", clock=loaded.clock) as warehouse:
         expected = read_state(warehouse)
@@ -69,6 +70,19 @@ def test_any_slices_end_as_one_even_when_killed_between_two(loaded: Toy, chunks:
         assert taken <= killed_after
     with open_warehouse(files, command="test", clock=loaded.clock) as warehouse:
         conform_slices(loaded, warehouse, chunks)
+        assert read_state(warehouse) == expected
+
+
+def test_a_log_that_lies_in_another_order_is_conformed_in_its_own(loaded: Toy) -> None:
+    """Records are read as they lie, which is the order of their numbers unless something moved them."""
+    with open_warehouse(files_of(loaded.project()), command="test", clock=loaded.clock) as warehouse:
+        expected = read_state(warehouse)
+        with warehouse.transaction():
+            forget_core(warehouse.connection, "toy")
+        warehouse.connection.execute("CREATE TEMP TABLE moved AS FROM landing.raw.records ORDER BY seq DESC")
+        warehouse.connection.execute("DELETE FROM landing.raw.records")
+        warehouse.connection.execute("INSERT INTO landing.raw.records FROM moved")
+        conform_slices(loaded, warehouse, chunks=3)
         assert read_state(warehouse) == expected
 
 

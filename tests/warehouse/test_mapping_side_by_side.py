@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -23,9 +24,11 @@ from base.text import say
 from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, target
 from flows.steps.sources import files_of, map_context
 from tests.toy import Toy, deal, page
-from warehouse.conform import Conformer, start_helpers
-from warehouse.database import open_warehouse
-from warehouse.mapping import Columns, Mapped, answer, map_records, map_side_by_side
+from warehouse.ahead import PIECE_RECORDS, PIECES_UNDER_WAY, Ahead
+from warehouse.conform import Conformer, ConformReport, start_helpers
+from warehouse.database import Warehouse, open_warehouse
+from warehouse.land import Batch, Landing, StreamRun
+from warehouse.mapping import Columns, Mapped, answer, map_records
 from warehouse.replay import forget_core
 
 ROWS = target("core.toys", "a b")
@@ -102,7 +105,7 @@ def seen(pieces: Sequence[tuple[Columns, Mapped]]) -> list[Any]:
             places = rows.owner_ordinals[into]
             found += [(into.relation, "owner", ids[n], owner) for n, owner in zip(places, owners, strict=True)]
         found += [("told", ids[n]) for n in mapped.told]
-        found += [(name, bad.code, bad.message, bad.path, bad.expected, bad.got) for name, bad in mapped.rejects]
+        found += [(ids[n], bad.code, bad.message, bad.path, bad.expected, bad.got) for n, bad in mapped.rejects]
         found.append(("let go", mapped.let_go))
     return found
 
@@ -116,10 +119,18 @@ def test_rows_come_back_from_helpers_as_they_were_made(chunks: list[list[str]], 
     """Types, empty texts, separators inside of texts, order, places and reasons all go through the pipe."""
     columns = [_columns(words, chunk) for chunk, words in enumerate(chunks)]
     here = [(chunk, map_records(map_toy, CONTEXT, chunk)) for chunk in columns]
-    theirs = list(map_side_by_side(map_toy, CONTEXT, columns, Crew(sorted(gone))))
+    theirs = list(through_helpers(columns, Crew(sorted(gone))))
     assert seen(theirs) == seen(here)
     targets = {id(into) for _, mapped in theirs for into in mapped.rows.rows if into.relation == "core.toys"}
     assert len(targets) <= 1
+
+
+def through_helpers(chunks: Sequence[Columns], crew: Crew) -> Iterator[tuple[Columns, Mapped]]:
+    ahead = Ahead(map_toy, CONTEXT, crew, 0)
+    for last, chunk in enumerate(chunks, 1):
+        ahead.give(chunk, last)
+    while ahead.taken != len(chunks):
+        yield ahead.take()
 
 
 def _columns(words: list[str], chunk: int) -> Columns:
@@ -142,7 +153,7 @@ def test_no_secret_goes_through_the_pipe() -> None:
             sent.append(piece)
             return super().submit(piece)
 
-    list(map_side_by_side(map_toy, CONTEXT, [_columns(["text"], 0)], Listening()))
+    list(through_helpers([_columns(["text"], 0)], Listening()))
     assert len(sent) == 1
     assert b"hunter2" not in sent[0]
 
@@ -164,6 +175,101 @@ def test_the_core_is_the_same_whoever_maps(tmp_path: Path, helpers: str) -> None
     started = start if helpers == "here" else start_helpers
     assert conformed_again(toy, large_records=1, start_crew=started) == expected
     assert (crew.asked > 0) == (helpers == "here")
+
+
+def test_a_chunk_taken_by_half_is_taken_again() -> None:
+    """The memory of a slice may give out in the midst of one: its other half alone must not be loaded."""
+    ahead = Ahead(map_toy, CONTEXT, Crew(), 0)
+    ahead.give(_columns(["text"] * (PIECE_RECORDS + 1), 0), 7)
+    ahead.take()
+    assert ahead.taken is None
+    ahead.restart(0)
+    assert (ahead.taken, ahead.given, ahead.mapped_until()) == (0, 0, 0)
+
+
+def test_helpers_get_no_more_than_they_can_do_soon() -> None:
+    """All payloads of a gigabyte would wait for them in memory."""
+    crew = Waiting()
+    ahead = Ahead(map_toy, CONTEXT, crew, 0)
+    while ahead.has_room():
+        ahead.give(_columns(["text"] * 2 * PIECE_RECORDS, 0), ahead.given + 2 * PIECE_RECORDS)
+    assert len(crew.pieces) == PIECES_UNDER_WAY
+    assert ahead.mapped_until() == 0
+    crew.work()
+    assert ahead.has_room()
+    assert ahead.mapped_until() == PIECES_UNDER_WAY * PIECE_RECORDS
+
+
+class Waiting:
+    """A helper that works when it is told to."""
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[bytes, Future[bytes]]] = []
+
+    def submit(self, piece: bytes) -> Future[bytes]:
+        self.pieces.append((piece, Future()))
+        return self.pieces[-1][1]
+
+    def work(self) -> None:
+        for piece, found in self.pieces:
+            found.set_result(answer(piece))
+
+
+@pytest.mark.parametrize("gone", [(), (1, 4, 5)])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_log_conformed_while_it_lands_ends_as_if_it_had_landed_before(
+    tmp_path: Path, gone: tuple[int, ...], fails: bool
+) -> None:
+    """Chunks that still grow, streams that land in between, dead helpers, and a slice that has to be done again."""
+    found = []
+    for name in ("before", "while"):
+        toy, crew, failures = Toy(tmp_path / name), Crew(gone), [1] * fails
+
+        @contextmanager
+        def start(crew: Crew = crew) -> Iterator[Crew]:
+            yield crew
+
+        def fail_once(report: ConformReport, failures: list[int] = failures) -> None:
+            if failures:
+                failures.pop()
+                raise duckdb.OutOfMemoryException("once")
+
+        with open_warehouse(files_of(toy.project()), command="test", clock=toy.clock) as warehouse:
+            options = {"large_records": 3 if name == "while" else 1_000, "chunk_records": 4, "slice_chunks": 2}
+            conformer = Conformer(warehouse, toy.clock, start_crew=start, **options)
+            context = map_context(toy.project(), toy.project().sources["toy"])
+            stream = replace(toy.connector().stream("deals"), kind="files", needs=())
+            report, landed = ConformReport(), 0
+            for batch in BATCHES:
+                land(warehouse, toy, batch)
+                landed += len(batch)
+                while name == "while" and (done := conformer.keep_up(stream, context)):
+                    report = report.with_(done)
+                    assert report.read <= landed - 1
+            assert (report.read > 0) == (name == "while")
+            warehouse.connection.execute("SET memory_limit = '512MB'")
+            report = conformer.conform(stream, context, fail_once, report)
+            assert not conformer.has_helpers
+            assert (crew.asked > 0) == (name == "while")
+            counts = (report.read, report.written, [reject.record_id for reject in report.rejects])
+            found.append([counts, *(warehouse.connection.execute(query).fetchall() for query in STATE)])
+    assert found[0] == found[1]
+    assert found[0][0][0] == sum(map(len, BATCHES))
+
+
+BATCHES = [
+    [deal(n, 100, title="bad" if n % 5 == 0 else f"d{n}", contacts=["a"] * (n % 3)) for n in range(first, last)]
+    for first, last in ((1, 4), (4, 11), (11, 12), (12, 26), (26, 30))
+] + [[deal(n, 90 + 20 * (n % 2), title="again") for n in range(1, 9)]]
+
+
+def land(warehouse: Warehouse, toy: Toy, records: list[dict[str, Any]]) -> None:
+    """A batch of deals, and one of another stream behind it, whose numbers are missing in that of the deals."""
+    landing = Landing(warehouse.connection, toy.clock, "en")
+    for stream, found in (("deals", page(*records)), ("other", page(deal(len(records), toy.clock.now().microsecond)))):
+        batch = Batch()
+        batch.add(found)
+        landing.write(StreamRun("run", "toy", stream), batch, requests=1)
 
 
 def conformed_again(toy: Toy, **options: Any) -> list[Any]:

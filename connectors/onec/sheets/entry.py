@@ -16,6 +16,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from connectors.onec.movements import iso_of
 from connectors.onec.sheets.settings import Kind
 
 _LEGAL_FORM = re.compile(r"\b(?:ООО|ОАО|ЗАО|ПАО|АО|ИП|ТОО|НКО|АНО|ГУП|МУП)\b|[\"«»'“”„]", re.IGNORECASE)
@@ -81,12 +82,17 @@ def same_name(name: str | None) -> str:
 def natural_key(entry: Entry) -> bytes:
     """What makes rows of two tables the same record, as a digest."""
     day = entry.document_on or entry.date
+    if entry.number and entry.kind != "receivables":
+        # The amount stays out: correcting it must not make a second record.
+        text = (
+            f"{entry.kind}\x1f{'' if day is None else iso_of(day)}\x1f{entry.number.lstrip('0')}"
+            f"\x1f{same_name(entry.organisation)}\x1f{entry.direction or ''}"
+            f"\x1f{(entry.document_type or '').casefold()}"
+        )
+        return blake2b(text.encode(), digest_size=8).digest()
     parts: tuple[object, ...] = (entry.kind, day, (entry.number or "").lstrip("0"), same_name(entry.organisation))
     if entry.kind == "receivables":
         parts += (entry.date, same_name(entry.counterparty), entry.contract, entry.document_type)
-    elif entry.number:
-        # The amount stays out: correcting it must not make a second record.
-        parts += (entry.direction, (entry.document_type or "").casefold())
     else:
         parts += (
             entry.direction, entry.amount, same_name(entry.counterparty), entry.tax_id, entry.purpose, entry.invoice,
@@ -105,9 +111,9 @@ class Identities:
     def of(self, entry: Entry) -> str:
         """`2026-02-02_ТП00-000031_9f3c2a7b1d0e4c55`; the second of twins ends in `.2`."""
         key = natural_key(entry)
-        self._twins[key] += 1
         number = entry.number or ""
         if number and not number.isalnum():
             number = _UNPRINTED.sub("", number)
-        twin = f".{self._twins[key]}" if self._twins[key] > 1 else ""
-        return f"{entry.document_on or entry.date or entry.kind}_{number}_{key.hex()}{twin}"
+        count = self._twins[key] = self._twins[key] + 1
+        day = entry.document_on or entry.date
+        return f"{iso_of(day) if day else entry.kind}_{number}_{key.hex()}{f'.{count}' if count > 1 else ''}"

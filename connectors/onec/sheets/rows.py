@@ -13,7 +13,7 @@ from connectors.onec.movements import clean_account
 from connectors.onec.sheets.entry import StoredRow
 from connectors.onec.sheets.layout import Plan
 from connectors.onec.sheets.table import Row, letter_of
-from connectors.onec.sheets.values import Cell, Grouping, read_amount, read_day, read_document, text_of
+from connectors.onec.sheets.values import Cell, Grouping, common_amount, read_amount, read_day, read_document, text_of
 
 Skipped = Literal["blank", "total", "header", "group", "filtered", "no_money"]
 TOTALS = re.compile(r"^(?:итог|всего|оборот|сальдо|остаток|total|subtotal)", re.IGNORECASE)
@@ -82,9 +82,14 @@ class ListReader:
             cell = cells[place] if place < len(cells) else ""
             if not cell and cell != 0:
                 continue
+            known, decimal = self._grouping.get(name, ""), self._mapping.decimal
             if isinstance(cell, str):
+                if common := common_amount(cell, known, decimal):
+                    found[name], mark = common
+                    grouping.note_decimal(mark)
+                    continue
                 grouping.note(cell)
-            amount = _amount(cell, place, self._grouping.get(name, ""), self._mapping.decimal)
+            amount = _amount(cell, place, known, decimal)
             if amount is not None:
                 found[name] = amount
         return found
@@ -103,9 +108,10 @@ class ListReader:
             return "total"
         if day is None and document is None and self.plan.header.is_repeated(cells):
             return "header"
-        if any(not _text(cells, place) for place in self.plan.required):
+        plan = self.plan
+        if plan.required and not all(_text(cells, place) for place in plan.required):
             return "group"
-        if any(_text(cells, place).casefold() not in values for place, values in self.plan.where):
+        if plan.where and any(_text(cells, place).casefold() not in values for place, values in plan.where):
             return "filtered"
         if "document" in self._columns and document is None:
             return "group"
@@ -132,6 +138,7 @@ class ListReader:
     def _entry(self, cells: Row, day: date | None, document: tuple[str, str, date] | None) -> StoredRow | Skipped:
         amounts = self.last_amounts = self.amounts(cells)
         texts = {name: text for name, place in self._texts if (text := _text(cells, place))}
+        get = texts.get
         if day is None and document is None and "date" in self._columns:
             if not texts:
                 return "total" if amounts else "blank"
@@ -143,28 +150,28 @@ class ListReader:
         if kind == "receivables":
             day = day or self.plan.as_of
         cell_of = self._columns.get("document")
-        purpose = texts.get("purpose") or (_below(_text(cells, cell_of)) if cell_of is not None else None)
+        purpose = get("purpose") or (_below(_text(cells, cell_of)) if cell_of is not None else None)
         return StoredRow(
             kind=kind,
             amount=amount,
             date=day or (document[2] if document and kind != "receivables" else None),
             direction=direction,
             document_type=document[0] if document else None,
-            number=texts.get("number") or (document[1] if document else None),
-            payment_order=texts.get("payment_order"),
+            number=get("number") or (document[1] if document else None),
+            payment_order=get("payment_order"),
             document_on=document[2] if document else None,
-            counterparty=_first_line(texts.get("counterparty")),
-            tax_id=clean_tax_id(texts.get("tax_id")),
-            account=_account(texts.get("account")),
-            own_account=_account(texts.get("own_account")) or self.plan.own_account,
-            organisation=texts.get("organisation") or self.plan.organisation,
+            counterparty=_first_line(get("counterparty")),
+            tax_id=clean_tax_id(get("tax_id")),
+            account=_account(get("account")),
+            own_account=_account(get("own_account")) or self.plan.own_account,
+            organisation=get("organisation") or self.plan.organisation,
             purpose=purpose or None,
-            operation=texts.get("operation"),
-            currency=texts.get("currency") or self._mapping.currency,
-            invoice=texts.get("invoice"),
-            contract=texts.get("contract"),
-            order=texts.get("order"),
-            deal=texts.get("deal"),
+            operation=get("operation"),
+            currency=get("currency") or self._mapping.currency,
+            invoice=get("invoice"),
+            contract=get("contract"),
+            order=get("order"),
+            deal=get("deal"),
             deal_source=self._mapping.deal_source if "deal" in texts else None,
             due_on=self._due_on(cells),
             cells=self.cells(cells) if self._keeps_cells else {},

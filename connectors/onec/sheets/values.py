@@ -81,6 +81,19 @@ def _amount_of(text: str, grouping: str, decimal: str | None) -> Decimal | None:
     return -amount if negative else amount
 
 
+# An amount as programs write most: groups of three or none, and two digits behind the last separator.
+_COMMON = re.compile(r"(?:\d{1,3}(?:[ \xa0]\d{3}){1,4}|\d{1,15})([.,])\d\d", re.ASCII)
+
+
+def common_amount(text: str, grouping: str, decimal: str | None) -> tuple[Decimal, str] | None:
+    """The amount and its decimal separator, in a fraction of the time of `read_amount` and `Grouping.note`, which say
+    the same; None: look closer."""
+    match = _COMMON.fullmatch(text)
+    if match is None or match[1] == grouping or (decimal is not None and match[1] != decimal):
+        return None
+    return Decimal(text.replace(" ", "").replace("\xa0", "").replace(",", ".")), match[1]
+
+
 @lru_cache(maxsize=256)  # one amount is looked at several times in a row
 def bare_number(text: str) -> str:
     """The text without spaces, currency and brackets; brackets mean minus."""
@@ -125,6 +138,10 @@ class Grouping:
         mark, is_ambiguous = _mark_of(text)
         if mark:
             (self._ambiguous if is_ambiguous else self._decimal)[mark] += 1
+
+    def note_decimal(self, mark: str) -> None:
+        """An amount whose last separator plainly cuts kopecks off."""
+        self._decimal[mark] += 1
 
     def mark(self) -> str:
         """The separator that groups thousands in the whole column, or `""`."""

@@ -8,18 +8,24 @@ from typing import Any
 
 import msgspec
 import pytest
-from amocrm_office import lead, map_payload
+from amocrm_office import MOSCOW, lead, map_payload
 
 from connectors.amocrm import mapping, mapping_fields, mapping_invoices
+from connectors.amocrm.fields import KNOWN, MOST_KNOWN
 from connectors.amocrm.settings import AmocrmSettings
 from connectors.amocrm.values import VALUES
-from connectors.stream import BadRecord, Rows
+from connectors.stream import BadRecord, MapContext, RawRecord, Rows
 
 MOSCOW_ACCOUNT = {"currency": "RUB", "_embedded": {"datetime_settings": {"timezone": "Europe/Moscow"}}}
 # 2025-10-15 in Moscow is 2025-10-14T21:00Z.
 MIDNIGHT = 1_760_475_600
 SECOND = 1_000_000
 EMPTY: dict[str, Any] = dict.fromkeys(VALUES.columns[4:])
+
+
+def map_context() -> MapContext:
+    settings = AmocrmSettings(type="amocrm", base_url="https://example.amocrm.ru")
+    return MapContext(source="amo", settings=settings, zone=MOSCOW, country="RU", currency="RUB")
 
 
 def values_of(rows: Rows) -> list[dict[str, Any]]:
@@ -112,6 +118,55 @@ def test_several_values_and_a_field_that_comes_twice_go_on_counting() -> None:
         ("contact-7", 1, "б"),
         ("contact-7", 2, "в"),
     ]
+
+
+def test_a_field_that_many_records_state_alike_is_read_for_each_of_them() -> None:
+    """Statements are read once and shared: a record would show another one's place among its values, or its id."""
+    choice = {"field_id": 7, "field_type": "select", "values": [{"value": "Опт", "enum_id": 1}]}
+    context = map_context()
+    rows = Rows()
+    for number, held in enumerate([[choice], [choice, choice], [choice]]):
+        rows.begin(number)
+        payload = msgspec.json.encode(lead(number, 1, custom_fields_values=held))
+        mapping.map_lead(RawRecord(str(number), payload, 1, 1), context, rows)
+    assert [(row["record_id"], row["position"], row["text_value"]) for row in values_of(rows)] == [
+        ("0", 0, "Опт"),
+        ("1", 0, "Опт"),
+        ("1", 1, "Опт"),
+        ("2", 0, "Опт"),
+    ]
+
+
+def test_more_statements_than_are_kept_in_mind_are_all_read() -> None:
+    """The memory is emptied when it is full: what comes after that must be read like what came before."""
+    context = map_context()
+    rows = Rows()
+    for number in range(MOST_KNOWN + 10):
+        rows.begin(number)
+        choice = {"field_id": 7, "field_type": "select", "values": [{"value": f"Вид {number}", "enum_id": number}]}
+        payload = msgspec.json.encode({"id": number, "custom_fields_values": [choice]})
+        mapping.map_company(RawRecord(str(number), payload, 1, 1), context, rows)
+    found = [(row["record_id"], row["text_value"], row["option_id"]) for row in values_of(rows)]
+    assert found == [(str(n), f"Вид {n}", str(n)) for n in range(MOST_KNOWN + 10)]
+    assert len(context.cache[KNOWN]) <= MOST_KNOWN
+
+
+@pytest.mark.parametrize("field", [{"field_id": "7"}, {"field_id": 7}])
+@pytest.mark.parametrize("is_numbered", [False, True])
+def test_every_way_to_state_a_field_says_the_same(field: dict[str, Any], is_numbered: bool) -> None:
+    """Lists are read in a quicker way than objects with numbers for keys; old accounts send numbers as text."""
+    stated = {**field, "field_type": "text", "values": [{"value": "слово"}]}
+    held = {"0": stated} if is_numbered else [stated]
+    rows = map_payload(mapping.map_company, {"id": 5, "custom_fields_values": held})
+    assert [(row["field_id"], row["text_value"]) for row in values_of(rows)] == [("company-7", "слово")]
+
+
+def test_a_field_of_a_wrong_shape_is_rejected_by_its_place_in_the_record() -> None:
+    """Fields are read one by one: the verdict would name no place among twenty of them."""
+    good = {"field_id": 7, "field_type": "text", "values": []}
+    with pytest.raises(BadRecord) as told:
+        map_payload(mapping.map_company, {"id": 5, "custom_fields_values": [good, {"field_name": 8}]})
+    assert (told.value.code, told.value.path) == ("wrong_type", "$[1].field_name")
 
 
 @pytest.mark.parametrize("nothing", [None, [], {}])

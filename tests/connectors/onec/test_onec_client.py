@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from onec_files import CUSTOMER, EXAMPLE, OWN, SECOND, document, section, statem
 from base.clock import FakeClock
 from base.errors import ConfigError, FileError
 from connectors.onec.client import OnecClient
+from connectors.onec.folder import LARGE_BYTES, Memory, digest_of, digested, found_file
 from connectors.onec.settings import OnecSettings
 from connectors.onec.streams import CONNECTOR
 from connectors.registry import load_connector
@@ -79,6 +81,24 @@ def test_an_unchanged_file_is_not_even_opened(tmp_path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     (page,) = fetch(client_of(tmp_path), position)
     assert (page.ids, page.rejects, page.position) == ([], [], None)
+
+
+def test_a_large_files_digest_is_made_while_it_is_read(tmp_path: Path) -> None:
+    """Of a stream that somebody moves meanwhile; a file whose content may be known is not read before that is clear."""
+    path = tmp_path / "large.txt"
+    path.write_bytes(b"1CClientBankExchange")
+    os.truncate(path, LARGE_BYTES)
+    file, memory = found_file(path), Memory("reader")
+    with file.open() as stream:
+        expected = digest_of(stream)
+        stream.seek(7)
+        with digested(file, stream, memory) as digest:
+            assert digest is not None
+            assert (digest(), stream.tell()) == (expected, 7)
+        memory.remember(file, expected)
+        with digested(replace(file, name="renamed.txt"), stream, memory) as digest:
+            assert digest is None
+    assert memory.is_untouched(replace(file, name="renamed.txt"))
 
 
 def test_a_renamed_or_touched_file_is_known_by_its_content(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onec_files import EXAMPLE, FILES
 from sheet_files import HEADER, NOW, OWN, PAYMENTS, csv_text, load, workbook, write
 from xls_file import xls
@@ -19,7 +21,7 @@ from base.errors import ConfigError
 from connectors.onec.refusal import FileRefusal
 from connectors.onec.sheets.settings import Columns, Kind, SheetMapping, sheet_problems
 from connectors.onec.sheets.table import Limits, open_workbook
-from connectors.onec.sheets.values import Grouping, read_amount, read_day, read_document
+from connectors.onec.sheets.values import Grouping, common_amount, read_amount, read_day, read_document
 from voronka.config import load_project
 
 CARD = (FILES / "card51_cp1251.csv").read_bytes()
@@ -53,6 +55,32 @@ LATER = NOW + timedelta(hours=1)
 )
 def test_amounts_as_accountants_write_them(cell: Any, amount: str) -> None:
     assert read_amount(cell) == Decimal(amount)
+
+
+AMOUNTS = st.from_regex(r"\A-?[0-9]{1,4}([ \xa0.,'][0-9]{3}){0,5}([.,\-=][0-9]{1,3})?\Z") | st.text(
+    "0 1,.-\u0661", max_size=9
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(AMOUNTS, st.sampled_from(["", ",", "."]), st.sampled_from([None, ",", "."]))
+def test_the_quick_way_to_an_amount_says_what_the_slow_one_does(text: str, grouping: str, decimal: str | None) -> None:
+    """Otherwise kopecks would become thousands in one column and not in another."""
+    common = common_amount(text, grouping, decimal)
+    if common is None:
+        return
+    quick, slow = Grouping(), Grouping()
+    quick.note_decimal(common[1])
+    slow.note(text)
+    amount = read_amount(text, grouping=grouping, decimal=decimal)
+    assert (str(common[0]), vars(quick)) == (str(amount), vars(slow))
+
+
+def test_common_amounts_go_the_quick_way() -> None:
+    for text in ("14800,00", "14 800,00", "1\xa0234\xa0567.89", "0.50"):
+        assert common_amount(text, "", None) is not None
+    for text in ("14,800", "-5,00", "14800", "1 23,00", "5,000.00"):
+        assert common_amount(text, "", None) is None
 
 
 def test_a_comma_groups_thousands_only_if_the_whole_column_says_so() -> None:

@@ -259,10 +259,13 @@ def test_an_order_of_keys_met_before_is_read_at_once() -> None:
     shapes = Shapes()
     text = statement(*[document(str(number)) for number in range(3)]).encode("cp1251")
     assert len(list(read_blocks(io.BytesIO(text), "cp1251", shapes))) == 4
-    whole = "\n".join(document("9")[:-1])
-    shape, values = shapes.read(whole) or pytest.fail("not known")
+    *lines, mark = document("9")
+    whole = "\n".join([*lines, mark, ""])
+    shape, values, end = shapes.read(f"...{whole}Номер=1", 3) or pytest.fail("not known")
     assert (shape.title(values), shape.filled(values)) == ("Платежное поручение", block_values("9"))
-    assert shapes.read(f"{whole}\nСумма=1") is None
+    assert (shape.lines, end) == (len(lines), 3 + len(whole))
+    assert shapes.read("\n".join([*lines, "Сумма=1", mark, ""]), 0) is None
+    assert shapes.read("\n".join(lines), 0) is None
 
 
 def block_values(number: str) -> dict[str, str]:
