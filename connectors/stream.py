@@ -236,16 +236,47 @@ class Rows:
         rows.append(row)
         self.ordinals[into].append(self._ordinal)
 
-    def add_children(self, into: Target, owner: tuple[Any, ...], rows: Sequence[tuple[Any, ...]]) -> None:
-        """The whole child list of one owner (its `into.owned_by` values); it replaces an older list."""
-        if into not in self.owners:
-            self.owners[into] = []
-            self.owner_ordinals[into] = []
-        self.owners[into].append(owner)
-        self.owner_ordinals[into].append(self._ordinal)
+    def add_many(self, into: Target, places: Sequence[int], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Rows of several records, each with its record's place in the chunk."""
         if rows:
             self.rows.setdefault(into, []).extend(rows)
-            self.ordinals.setdefault(into, []).extend([self._ordinal] * len(rows))
+            self.ordinals.setdefault(into, []).extend(places)
+
+    def add_lists(
+        self,
+        into: Target,
+        places: Sequence[int],
+        owners: Sequence[tuple[Any, ...]],
+        lists: Sequence[Sequence[tuple[Any, ...]]],
+    ) -> None:
+        """The child lists of several records, one each: `add_children` for all of them."""
+        if owners:
+            self.owners.setdefault(into, []).extend(owners)
+            self.owner_ordinals.setdefault(into, []).extend(places)
+        row_places = [place for place, rows in zip(places, lists, strict=True) for _ in rows]
+        self.add_many(into, row_places, [row for rows in lists for row in rows])
+
+    @property
+    def place(self) -> int:
+        """The present record's place in the chunk."""
+        return self._ordinal
+
+    def add_children(self, into: Target, owner: tuple[Any, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+        """The whole child list of one owner (its `into.owned_by` values); it replaces an older list."""
+        owners = self.owners.get(into)
+        if owners is None:
+            owners = self.owners[into] = []
+            self.owner_ordinals[into] = []
+        owners.append(owner)
+        self.owner_ordinals[into].append(self._ordinal)
+        if not rows:
+            return
+        made = self.rows.get(into)
+        if made is None:
+            made = self.rows[into] = []
+            self.ordinals[into] = []
+        made += rows
+        self.ordinals[into] += [self._ordinal] * len(rows)
 
 
 class RawRecord(msgspec.Struct, frozen=True):
@@ -259,6 +290,9 @@ class RawRecord(msgspec.Struct, frozen=True):
 
 
 Mapper = Callable[[RawRecord, MapContext, Rows], None]
+# Maps records many at a time, given by their places in the chunk and their payloads: the same rows for less. It adds
+# nothing if it raises, and gives the places it leaves to the `Mapper`, which does all of them then.
+BulkMapper = Callable[[Sequence[int], Sequence[bytes], MapContext, Rows], Sequence[int]]
 
 
 # ── declarations ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,6 +310,7 @@ class Stream(Generic[ClientT]):
     kind: Literal["entity", "log", "dictionary", "files"]
     fetch: Callable[[ClientT, Request], Iterator[Page]]
     map: Mapper | None = None  # None: kept raw only, e.g. what other mappings need
+    map_many: BulkMapper | None = None  # of streams with very many records
     # Relations whose rows are marked deleted when a record of this stream disappears.
     tombstones: tuple[str, ...] = ()
     # Streams whose payloads, as they stand when a record is conformed, the mapping gets as `MapContext.dictionaries`.

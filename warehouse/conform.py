@@ -316,7 +316,7 @@ class Conformer:
         ahead = self._ahead_of(stream, context, start)
         if ahead is None:
             for columns in chunks:
-                yield columns, map_records(stream.map, context, columns)
+                yield columns, map_records(stream.map, context, columns, stream.map_many)
             return
         while ahead.taken != ends[-1]:
             # The helpers are to have more to do while what they gave is merged.

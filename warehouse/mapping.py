@@ -23,12 +23,15 @@ import msgspec
 
 from base.helpers import serve
 from base.text import say
-from connectors.stream import BadRecord, MapContext, Mapper, RawRecord, Rows, Target
+from connectors.stream import BadRecord, BulkMapper, MapContext, Mapper, RawRecord, Rows, Target
 
 MODULE = "warehouse.mapping"
 # What a mapping's own mistake raises at a value nobody thought of: it costs this record and not the run.
 DEFECTS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 DEFECT = "mapping_defect"
+FAILURES = (BadRecord, msgspec.DecodeError, RecursionError, *DEFECTS)
+# Mapped in bulk at a time: one bad record sends so many the slow way.
+BULK_RECORDS = 512
 
 # Record id, operation, version, fetch time, origin and payload, each a list, in landing order.
 Columns = list[list[Any]]
@@ -45,25 +48,52 @@ class Mapped:
     rejects: list[tuple[int, BadRecord]] = field(default_factory=list)  # place and verdict
 
 
-def map_records(transform: Mapper, context: MapContext, columns: Columns) -> Mapped:
+def map_records(transform: Mapper, context: MapContext, columns: Columns, map_many: BulkMapper | None = None) -> Mapped:
     """Map a chunk of the log in its order."""
     mapped = Mapped(Rows())
     rows = mapped.rows
+    record_ids, _, versions, fetched, origins, payloads = columns
     with collector_at_rest():
-        for ordinal, (record_id, op, version, fetched_at, origin, payload) in enumerate(zip(*columns, strict=True)):
-            if op != "put":
-                mapped.told.append(ordinal)
-                continue
-            if payload is None:  # retention or `forget` let it go: what the core has of it stays
-                mapped.let_go += 1
-                continue
-            rows.begin(ordinal)
+        places = _find_readable(columns, mapped)
+        if map_many is not None:
+            places = _map_in_bulk(map_many, context, places, payloads, rows)
+        for place in places:
+            rows.begin(place)
+            record = RawRecord(record_ids[place], payloads[place], versions[place], fetched[place], origins[place])
             try:
-                transform(RawRecord(record_id, payload, version, fetched_at, origin), context, rows)
-            except (BadRecord, msgspec.DecodeError, RecursionError, *DEFECTS) as error:
+                transform(record, context, rows)
+            except FAILURES as error:
                 rows.retract()
-                mapped.rejects.append((ordinal, _verdict(error)))
+                mapped.rejects.append((place, _verdict(error)))
     return mapped
+
+
+def _find_readable(columns: Columns, mapped: Mapped) -> list[int]:
+    """The places of records to be mapped; the others are noted."""
+    places = []
+    for place, (op, payload) in enumerate(zip(columns[1], columns[5], strict=True)):
+        if op != "put":
+            mapped.told.append(place)
+        elif payload is None:  # retention or `forget` let it go: what the core has of it stays
+            mapped.let_go += 1
+        else:
+            places.append(place)
+    return places
+
+
+def _map_in_bulk(
+    map_many: BulkMapper, context: MapContext, places: list[int], payloads: list[Any], rows: Rows
+) -> list[int]:
+    """Gives the places that are left to be mapped one by one."""
+    left: list[int] = []
+    for start in range(0, len(places), BULK_RECORDS):
+        part = places[start : start + BULK_RECORDS]
+        try:
+            left += map_many(part, [payloads[place] for place in part], context, rows)
+        except FAILURES:
+            # One by one they show which of them it is.
+            left += part
+    return left
 
 
 @contextmanager

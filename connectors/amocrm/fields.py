@@ -153,8 +153,9 @@ def text_by_name(fields: Sequence[Field], name: str | None, zone: ZoneInfo) -> s
     if not name:
         return None
     wanted = _fold(name)
+    is_id = wanted.isdecimal()
     for field in fields:
-        if field.folded == wanted or (wanted.isdecimal() and str(field.field_id) == wanted):
+        if field.folded == wanted or (is_id and str(field.field_id) == wanted):
             found = texts(field, zone)
             if found:
                 return found[0]

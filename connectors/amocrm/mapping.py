@@ -1,4 +1,4 @@
-"""Records to rows: users, stages, deals, contacts, companies. Pure functions over one payload.
+"""Records to rows: users, stages, contacts, companies. Pure functions over one payload.
 
 Each record is decoded once into a struct of the fields used; unknown fields stay in the payload. PHP writes an empty
 object as `[]`, so every object may be a list or null.
@@ -27,7 +27,6 @@ from connectors.amocrm.fields import (
     Usual,
     read_fields,
     tax_id,
-    text_by_name,
     texts_by_code,
 )
 from connectors.amocrm.values import add_values
@@ -40,17 +39,9 @@ STAGES = target(
     "pipeline_id stage_id pipeline_name stage_name position system_kind",
     owned_by="pipeline_id",
 )
-DEALS = target(
-    "core.deals",
-    "deal_id pipeline_id stage_id owner_id company_id title amount currency created_at updated_at closed_at"
-    " loss_reason lead_source invoice_number contract_number order_id tax_id url",
-)
-DEAL_CONTACTS = target("core.deal_contacts", "deal_id contact_id is_main", owned_by="deal_id")
 CONTACTS = target("core.contacts", "contact_id name phones emails company_id owner_id tax_id created_at updated_at")
 COMPANIES = target("core.companies", "company_id name phones emails owner_id tax_id created_at updated_at")
 CONTACT_PHONES = target("core.contact_phones", "contact_id phone first_seen_at last_seen_at")
-DEAL_INVOICES = target("core.deal_invoices", "deal_id invoice_id", owned_by="deal_id")
-DELETED_DEALS = target("core.deals", "deal_id is_deleted")
 DELETED_CONTACTS = target("core.contacts", "contact_id is_deleted")
 DELETED_COMPANIES = target("core.companies", "company_id is_deleted")
 
@@ -95,47 +86,6 @@ class _Pipeline(msgspec.Struct):
     embedded: _PipelineLinks | Listed | None = msgspec.field(default=None, name="_embedded")
 
 
-class _LinkedContact(msgspec.Struct, gc=False):
-    id: int
-    is_main: bool | None = None
-
-
-class _ElementPlace(msgspec.Struct, gc=False):
-    catalog_id: int | None = None
-
-
-class _Element(msgspec.Struct, gc=False):
-    """An element of a catalogue in a deal: a product or an invoice, as its catalogue says."""
-
-    id: int | None = None
-    metadata: _ElementPlace | Listed | None = None
-
-
-class _LeadLinks(msgspec.Struct, gc=False):
-    contacts: list[_LinkedContact] | None = None
-    companies: list[Named] | None = None
-    loss_reason: list[Named] | Named | None = None
-    source: Named | Listed | None = None
-    catalog_elements: list[_Element] | None = None
-
-
-class _Lead(msgspec.Struct, Generic[FieldsT], gc=False):
-    id: int
-    name: str | None = None
-    price: Decimal | None = None
-    price_with_minor_units: Decimal | None = None
-    responsible_user_id: int | None = None
-    status_id: int | None = None
-    pipeline_id: int | None = None
-    loss_reason_id: int | None = None
-    created_at: int | None = None
-    updated_at: int | None = None
-    closed_at: int | None = None
-    is_deleted: bool | None = None
-    custom_fields_values: FieldsT = ABSENT
-    embedded: _LeadLinks | Listed | None = msgspec.field(default=None, name="_embedded")
-
-
 class _PartyLinks(msgspec.Struct, gc=False):
     companies: list[Named] | None = None
 
@@ -155,9 +105,7 @@ class _Party(msgspec.Struct, Generic[FieldsT], gc=False):
 
 _USER = msgspec.json.Decoder(_User)
 _PIPELINE = msgspec.json.Decoder(_Pipeline)
-_LEAD: RecordDecoder[_Lead[Any]] = RecordDecoder(_Lead[Usual], _Lead[Odd])
 _PARTY: RecordDecoder[_Party[Any]] = RecordDecoder(_Party[Usual], _Party[Odd])
-_NO_LEAD_LINKS = _LeadLinks()
 
 
 def map_user(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -186,48 +134,6 @@ def map_pipeline(record: RawRecord, context: MapContext, rows: Rows) -> None:
         for status in statuses or []
     ]
     rows.add_children(STAGES, (pipeline_id,), stages)
-
-
-def map_lead(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    lead = _LEAD.decode(record.payload)
-    deal_id = str(lead.id)
-    if lead.is_deleted:
-        # A stub of the trash: everything but the id is null and must not reach a good row.
-        rows.add(DELETED_DEALS, (deal_id, True))
-        return
-    account = read_account(context)
-    names = account.settings.fields
-    fields = read_fields(lead.custom_fields_values, context.cache)
-    links = lead.embedded if isinstance(lead.embedded, _LeadLinks) else _NO_LEAD_LINKS
-    rows.add(
-        DEALS,
-        (
-            deal_id,
-            as_id(lead.pipeline_id),
-            as_id(lead.status_id),
-            as_id(lead.responsible_user_id),
-            first_id(links.companies),
-            lead.name,
-            _amount(lead),
-            account.currency,
-            as_micros(lead.created_at),
-            as_micros(lead.updated_at),
-            as_micros(lead.closed_at),
-            _loss_reason(lead, links, account),
-            _lead_source(links, fields, account.zone),
-            text_by_name(fields, names.invoice_number, account.zone),
-            text_by_name(fields, names.contract_number, account.zone),
-            text_by_name(fields, names.order_id, account.zone),
-            tax_id(fields, names.tax_id, account.zone),
-            account.card_url + deal_id,
-        ),
-    )
-    contacts = {str(contact.id): contact.is_main is True for contact in links.contacts or ()}
-    rows.add_children(DEAL_CONTACTS, (deal_id,), [(deal_id, *contact) for contact in contacts.items()])
-    if account.invoice_catalogs:
-        rows.add_children(DEAL_INVOICES, (deal_id,), _invoices(deal_id, links, account))
-    if account.settings.custom_fields == "all":
-        add_values(rows, "deal", deal_id, fields, account.zone)
 
 
 def map_contact(record: RawRecord, context: MapContext, rows: Rows) -> None:
@@ -311,47 +217,14 @@ def as_amount(value: Decimal, path: str) -> Decimal:
         raise BadRecord("no_amount", message, path=path, expected="DECIMAL(18,2)", got=str(value)) from None
 
 
-def _amount(lead: _Lead[Any]) -> Decimal | None:
-    """The budget. `price` is cut to whole roubles; `price_with_minor_units` is the same amount with its fraction,
-    not a number of kopecks, whatever its name says."""
-    if lead.price_with_minor_units is not None:
-        return as_amount(lead.price_with_minor_units, "$.price_with_minor_units")
-    return None if lead.price is None else as_amount(lead.price, "$.price")
-
-
 def _department(user: _User, rights: _Rights, account: Account) -> str | None:
     """The user's group by name. The default group is id 0, which a user's rights write as null, and only the account
     names it."""
     own = user.embedded.groups if isinstance(user.embedded, _UserLinks) else None
-    return _first_name(own) or account.groups.get(rights.group_id or 0)
+    return first_name(own) or account.groups.get(rights.group_id or 0)
 
 
-def _lead_source(links: _LeadLinks, fields: list[Field], zone: ZoneInfo) -> str | None:
-    """The source's name, else the tracking field; the `sources` list of an integration holds only its own."""
-    if isinstance(links.source, Named) and links.source.name:
-        return links.source.name
-    found = texts_by_code(fields, "UTM_SOURCE", zone)
-    return found[0] if found else None
-
-
-def _loss_reason(lead: _Lead[Any], links: _LeadLinks, account: Account) -> str | None:
-    """The reason's name today, by its id; a reason removed since keeps the name that came with the deal."""
-    if lead.loss_reason_id is not None and lead.loss_reason_id in account.loss_reasons:
-        return account.loss_reasons[lead.loss_reason_id]
-    return _first_name(links.loss_reason)
-
-
-def _invoices(deal_id: str, links: _LeadLinks, account: Account) -> list[tuple[str, str]]:
-    """Elements of the deal that are invoices; products stand among them."""
-    found: dict[tuple[str, str], None] = {}
-    for element in links.catalog_elements or ():
-        place = element.metadata.catalog_id if isinstance(element.metadata, _ElementPlace) else None
-        if element.id is not None and place in account.invoice_catalogs:
-            found[deal_id, f"{place}-{element.id}"] = None
-    return list(found)
-
-
-def _first_name(named: list[Named] | Named | None) -> str | None:
+def first_name(named: list[Named] | Named | None) -> str | None:
     if isinstance(named, Named):
         return named.name
     return named[0].name if named else None

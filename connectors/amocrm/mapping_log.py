@@ -14,11 +14,11 @@ from connectors.amocrm.account import Listed
 from connectors.amocrm.mapping import (
     DELETED_COMPANIES,
     DELETED_CONTACTS,
-    DELETED_DEALS,
     as_amount,
     as_id,
     as_micros,
 )
+from connectors.amocrm.mapping_deals import DELETED_DEALS
 from connectors.decode import decode_record
 from connectors.stream import BadRecord, MapContext, Mapper, RawRecord, Rows, Target, target
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from base.errors import ProtocolError
 from base.text import say
-from connectors.amocrm import mapping, mapping_fields, mapping_invoices, mapping_log
+from connectors.amocrm import mapping, mapping_deals, mapping_fields, mapping_invoices, mapping_log
 from connectors.amocrm.catalogs import CATALOGS, fetch_invoice_fields, fetch_invoices
 from connectors.amocrm.check import check
 from connectors.amocrm.client import AmocrmClient
@@ -191,7 +191,8 @@ STREAMS: tuple[Stream[AmocrmClient], ...] = (
         name="leads",
         kind="entity",
         fetch=_changed(LEADS, has_trash=True),
-        map=mapping.map_lead,
+        map=mapping_deals.map_lead,
+        map_many=mapping_deals.map_leads,
         tombstones=("core.deals",),
         needs=("account", "loss_reasons", "catalogs"),
         sweeps=True,

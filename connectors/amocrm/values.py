@@ -34,19 +34,30 @@ _Typed = tuple[str | None, Decimal | None, date | None, int | None, str | None, 
 def add_values(rows: Rows, entity_type: str, record_id: str, fields: Sequence[Field], zone: ZoneInfo) -> None:
     """The whole of a record's values; it replaces what was read of it before. `zone` is the account's, for days."""
     record = (entity_type, record_id)
-    made: list[tuple[Any, ...]] = []
-    # How many values of each field there are: the same field may come twice, and its values go on counting.
-    counts: dict[str, int] = {}
+    rows.add_children(VALUES, record, read_values(record, fields, zone))
+
+
+def read_values(record: tuple[Any, ...], fields: Sequence[Field], zone: ZoneInfo) -> list[tuple[Any, ...]]:
+    """The rows of a record, its kind and id given."""
     for field in fields:
-        typed = field.typed
-        if typed is None:
-            typed = field.typed = _read_values(field, entity_type, zone)
-        for value in typed:
-            field_id = value[0]
-            position = counts.get(field_id, 0)
-            counts[field_id] = position + 1
-            made.append(record + value if position == value[1] else (*record, field_id, position, *value[2:]))
-    rows.add_children(VALUES, record, made)
+        if field.typed is None:
+            field.typed = _read_values(field, record[0], zone)
+    values = [value for field in fields if field.typed for value in field.typed]
+    known = {field.field_id for field in fields}
+    if len(known) < len(fields) or None in known:
+        values = _renumber(values)
+    return [record + value for value in values]
+
+
+def _renumber(values: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The same field may come twice: its values go on counting."""
+    counts: dict[str, int] = {}
+    found = []
+    for field_id, _, *said in values:
+        position = counts.get(field_id, 0)
+        counts[field_id] = position + 1
+        found.append((field_id, position, *said))
+    return found
 
 
 def _read_values(field: Field, entity_type: str, zone: ZoneInfo) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from amocrm_office import Office, empty_world, ids_of, lead, map_payload, only_row
 
-from connectors.amocrm import mapping
+from connectors.amocrm import mapping_deals
 from connectors.amocrm.check import check
 from connectors.amocrm.settings import FieldNames
 from demo.http import html_response
@@ -44,10 +44,10 @@ def test_renamed_loss_reason_carries_todays_name_and_a_removed_one_its_last() ->
     embedded = {"loss_reason": [{"id": 5, "name": "Дорого"}]}
     record = lead(7, AT, loss_reason_id=5, _embedded=embedded)
     renamed = {"loss_reasons": {"5": '{"id":5,"name":"Высокая цена"}'.encode()}}
-    assert only_row(map_payload(mapping.map_lead, record, dictionaries=renamed), "core.deals")["loss_reason"] == (
+    assert only_row(map_payload(mapping_deals.map_lead, record, dictionaries=renamed), "core.deals")["loss_reason"] == (
         "Высокая цена"
     )
-    assert only_row(map_payload(mapping.map_lead, record), "core.deals")["loss_reason"] == "Дорого"
+    assert only_row(map_payload(mapping_deals.map_lead, record), "core.deals")["loss_reason"] == "Дорого"
 
 
 def test_check_finds_a_configured_field_the_account_does_not_have(open_office: OpenOffice) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from amocrm_office import lead, map_payload, only_row
 
-from connectors.amocrm import mapping, mapping_log
+from connectors.amocrm import mapping, mapping_deals, mapping_log
 from connectors.amocrm.settings import AmocrmSettings, FieldNames
 from connectors.stream import BadRecord
 
@@ -56,7 +56,7 @@ def test_whole_lead_becomes_one_deal_and_its_contacts() -> None:
         },
         custom_fields_values=[custom("Номер счёта", "238")],
     )
-    rows = map_payload(mapping.map_lead, record, settings=settings(invoice_number="номер счёта"), account=ACCOUNT)
+    rows = map_payload(mapping_deals.map_lead, record, settings=settings(invoice_number="номер счёта"), account=ACCOUNT)
     assert only_row(rows, "core.deals") == {
         "deal_id": "7",
         "pipeline_id": "7100200",
@@ -77,8 +77,8 @@ def test_whole_lead_becomes_one_deal_and_its_contacts() -> None:
         "tax_id": None,
         "url": "https://acme.amocrm.ru/leads/detail/7",
     }
-    assert rows.rows[mapping.DEAL_CONTACTS] == [("7", "41", True), ("7", "42", False)]
-    assert rows.owners[mapping.DEAL_CONTACTS] == [("7",)]
+    assert rows.rows[mapping_deals.DEAL_CONTACTS] == [("7", "41", True), ("7", "42", False)]
+    assert rows.owners[mapping_deals.DEAL_CONTACTS] == [("7",)]
 
 
 @pytest.mark.parametrize(
@@ -91,49 +91,49 @@ def test_whole_lead_becomes_one_deal_and_its_contacts() -> None:
     ],
 )
 def test_amount_is_roubles_with_their_fraction_not_kopecks(fields: dict[str, Any], amount: str) -> None:
-    rows = map_payload(mapping.map_lead, lead(7, AT, **fields))
+    rows = map_payload(mapping_deals.map_lead, lead(7, AT, **fields))
     assert only_row(rows, "core.deals")["amount"] == Decimal(amount)
 
 
 def test_amount_beyond_the_column_is_rejected_not_rounded() -> None:
     with pytest.raises(BadRecord) as caught:
-        map_payload(mapping.map_lead, lead(7, AT, price=10**20))
+        map_payload(mapping_deals.map_lead, lead(7, AT, price=10**20))
     assert (caught.value.code, caught.value.path) == ("no_amount", "$.price")
 
 
 def test_deleted_stub_touches_nothing_but_the_tombstone() -> None:
     stub = {"id": 5, "name": None, "price": None, "status_id": None, "created_at": None, "updated_at": AT}
-    rows = map_payload(mapping.map_lead, {**stub, "is_deleted": True})
-    assert rows.rows == {mapping.DELETED_DEALS: [("5", True)]}
+    rows = map_payload(mapping_deals.map_lead, {**stub, "is_deleted": True})
+    assert rows.rows == {mapping_deals.DELETED_DEALS: [("5", True)]}
     assert rows.owners == {}
 
 
 @pytest.mark.parametrize("nothing", [None, [], {}])
 def test_empty_objects_in_any_php_form_are_read(nothing: Any) -> None:
     record = lead(7, AT, custom_fields_values=nothing, _embedded=nothing)
-    assert only_row(map_payload(mapping.map_lead, record), "core.deals")["tax_id"] is None
+    assert only_row(map_payload(mapping_deals.map_lead, record), "core.deals")["tax_id"] is None
 
 
 @pytest.mark.parametrize("reason", [[{"name": "Дорого"}], {"name": "Дорого"}])
 def test_loss_reason_is_read_as_a_list_and_as_an_object(reason: Any) -> None:
-    rows = map_payload(mapping.map_lead, lead(7, AT, _embedded={"loss_reason": reason}))
+    rows = map_payload(mapping_deals.map_lead, lead(7, AT, _embedded={"loss_reason": reason}))
     assert only_row(rows, "core.deals")["loss_reason"] == "Дорого"
 
 
 def test_tracking_field_stands_in_for_a_missing_source() -> None:
     fields = [custom("utm_source", "yandex", code="UTM_SOURCE", kind="tracking_data")]
-    rows = map_payload(mapping.map_lead, lead(7, AT, custom_fields_values=fields))
+    rows = map_payload(mapping_deals.map_lead, lead(7, AT, custom_fields_values=fields))
     assert only_row(rows, "core.deals")["lead_source"] == "yandex"
 
 
 def test_robot_as_owner_is_zero_not_nobody() -> None:
-    rows = map_payload(mapping.map_lead, lead(7, AT, responsible_user_id=0))
+    rows = map_payload(mapping_deals.map_lead, lead(7, AT, responsible_user_id=0))
     assert only_row(rows, "core.deals")["owner_id"] == "0"
 
 
 def test_wrong_type_is_rejected_with_its_path_and_without_its_value() -> None:
     with pytest.raises(BadRecord) as caught:
-        map_payload(mapping.map_lead, lead(7, AT, status_id="тайна"))
+        map_payload(mapping_deals.map_lead, lead(7, AT, status_id="тайна"))
     reject = caught.value
     assert (reject.code, reject.path, reject.got) == ("wrong_type", "$.status_id", "str")
     assert "тайна" not in str(reject)
@@ -168,13 +168,15 @@ def test_wrong_type_is_rejected_with_its_path_and_without_its_value() -> None:
 )
 def test_every_shape_of_value_is_read_or_left_empty(kind: str, value: Any, text: str | None) -> None:
     record = lead(7, AT, custom_fields_values=[custom("Договор", value, kind=kind)])
-    rows = map_payload(mapping.map_lead, record, settings=settings(contract_number="Договор"))
+    rows = map_payload(mapping_deals.map_lead, record, settings=settings(contract_number="Договор"))
     assert only_row(rows, "core.deals")["contract_number"] == text
 
 
 def test_field_may_be_named_by_its_id_when_names_repeat() -> None:
     fields = [{**custom("Номер", "старый"), "field_id": 1}, {**custom("Номер", "новый"), "field_id": 2}]
-    rows = map_payload(mapping.map_lead, lead(7, AT, custom_fields_values=fields), settings=settings(order_id="2"))
+    rows = map_payload(
+        mapping_deals.map_lead, lead(7, AT, custom_fields_values=fields), settings=settings(order_id="2")
+    )
     assert only_row(rows, "core.deals")["order_id"] == "новый"
 
 
@@ -307,8 +309,8 @@ def test_log_entries_of_a_deal(payload: dict[str, Any], expected: tuple[Any, ...
 @pytest.mark.parametrize(
     ("event_type", "entity", "into", "expected"),
     [
-        ("lead_deleted", "lead", mapping.DELETED_DEALS, ("7", True)),
-        ("lead_restored", "lead", mapping.DELETED_DEALS, ("7", False)),
+        ("lead_deleted", "lead", mapping_deals.DELETED_DEALS, ("7", True)),
+        ("lead_restored", "lead", mapping_deals.DELETED_DEALS, ("7", False)),
         ("contact_deleted", "contact", mapping.DELETED_CONTACTS, ("7", True)),
         ("company_restored", "company", mapping.DELETED_COMPANIES, ("7", False)),
         ("task_deleted", "task", mapping_log.DELETED_TASKS, ("task-7", True)),

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from amocrm_office import map_payload, only_row
 
-from connectors.amocrm import mapping
+from connectors.amocrm import mapping, mapping_deals
 from connectors.amocrm.answers import Answer, read_answer, strip_link_queries
 from connectors.amocrm.settings import AmocrmSettings, FieldNames
 
@@ -28,7 +28,7 @@ def test_recorded_leads_page() -> None:
     names = FieldNames(order_id="hexlet_lead_id", contract_number="921871")
     settings = AmocrmSettings(type="amocrm", base_url="https://hexlet.amocrm.ru", fields=names)
     payload = msgspec.json.decode(answer.rows[0].payload)
-    deal = only_row(map_payload(mapping.map_lead, payload, settings=settings), "core.deals")
+    deal = only_row(map_payload(mapping_deals.map_lead, payload, settings=settings), "core.deals")
     assert (deal["deal_id"], deal["stage_id"], deal["pipeline_id"]) == ("9228191", "143", "5204152")
     assert (deal["amount"], deal["order_id"], deal["contract_number"]) == (Decimal("124000.00"), "14012", "frontend")
     assert deal["closed_at"] == 1_652_194_613_000_000

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from amocrm_office import MOSCOW, lead, map_payload
 
-from connectors.amocrm import mapping, mapping_fields, mapping_invoices
+from connectors.amocrm import mapping, mapping_deals, mapping_fields, mapping_invoices
 from connectors.amocrm.fields import KNOWN, MOST_KNOWN
 from connectors.amocrm.settings import AmocrmSettings
 from connectors.amocrm.values import VALUES
@@ -35,7 +35,7 @@ def values_of(rows: Rows) -> list[dict[str, Any]]:
 def read(kind: str, *items: Any, **options: Any) -> list[dict[str, Any]]:
     """The typed values of one field of a lead, without the key's columns."""
     held = [{"field_id": 7, "field_name": "Ф", "field_code": None, "field_type": kind, "values": list(items)}]
-    made = map_payload(mapping.map_lead, lead(1, 1, custom_fields_values=held), account=MOSCOW_ACCOUNT, **options)
+    made = map_payload(mapping_deals.map_lead, lead(1, 1, custom_fields_values=held), account=MOSCOW_ACCOUNT, **options)
     found = values_of(made)
     assert [row["position"] for row in found] == list(range(len(found)))
     assert {(row["entity_type"], row["record_id"], row["field_id"]) for row in found} <= {("deal", "1", "deal-7")}
@@ -128,7 +128,7 @@ def test_a_field_that_many_records_state_alike_is_read_for_each_of_them() -> Non
     for number, held in enumerate([[choice], [choice, choice], [choice]]):
         rows.begin(number)
         payload = msgspec.json.encode(lead(number, 1, custom_fields_values=held))
-        mapping.map_lead(RawRecord(str(number), payload, 1, 1), context, rows)
+        mapping_deals.map_lead(RawRecord(str(number), payload, 1, 1), context, rows)
     assert [(row["record_id"], row["position"], row["text_value"]) for row in values_of(rows)] == [
         ("0", 0, "Опт"),
         ("1", 0, "Опт"),
@@ -180,7 +180,7 @@ def test_record_without_fields_still_clears_what_it_had(nothing: Any) -> None:
 def test_values_can_be_left_out_by_the_setting() -> None:
     settings = AmocrmSettings(type="amocrm", base_url="https://example.amocrm.ru", custom_fields="named")
     held = [{"field_id": 7, "field_type": "text", "values": [{"value": "а"}]}]
-    rows = map_payload(mapping.map_lead, lead(1, 1, custom_fields_values=held), settings=settings)
+    rows = map_payload(mapping_deals.map_lead, lead(1, 1, custom_fields_values=held), settings=settings)
     assert VALUES not in rows.owners
 
 
