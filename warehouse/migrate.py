@@ -137,6 +137,8 @@ def _create(path: Path, history: History) -> None:
     for leftover in (fresh, path.with_name(f"{fresh.name}.wal")):
         leftover.unlink(missing_ok=True)
     with open_file(fresh, history.options) as connection:
+        # A thousand small statements: other threads would only wake up at each of them.
+        connection.execute("SET threads = 1")
         create_all(connection, history.metadata, revision=history.head)
     os.replace(fresh, path)
 
