@@ -5,6 +5,8 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 UV ?= .venv/bin/uv
+# What the tests run on: file or lake.
+ENGINE ?= file
 BIN := .venv/bin
 MESSAGE ?=
 # make bench: QUICK=1 for a part of the data, TO=FILE for the closing table as Markdown, ONLY="crm publish" for some.
@@ -29,12 +31,13 @@ demo: python
 	@$(PYTHON) scripts/setup.py run
 	@$(BIN)/voronka demo
 
+# ENGINE=lake runs the tests on a lake, with a PostgreSQL of their own.
 test: python
-	@$(PYTHON) scripts/setup.py test
+	@$(PYTHON) scripts/setup.py test lake
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	VORONKA_ENGINE=$(ENGINE) $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Kills by the hundred over a whole company, each in its own weather: an hour of a quiet machine.
 campaign: python
@@ -75,6 +78,7 @@ lock:
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --extra dev pyproject.toml -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) --extra dev --extra bench pyproject.toml -c requirements-dev.lock -o requirements-bench.lock
+	$(COMPILE) --extra lake pyproject.toml -c requirements.lock -o requirements-lake.lock
 
 python:
 	@test -n '$(PYTHON)' || { \

@@ -12,6 +12,7 @@ from base.secrets import Secret
 from connectors.stream import Settings
 from connectors.vault import Vault
 from metrics.settings import Company
+from warehouse.address import Lake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,8 @@ class Project:
     company: Company
     warehouse_path: Path
     raw_path: Path
+    # Where everything is instead; beside `warehouse_path` then only this machine's locks stand.
+    lake: Lake | None = None
     publish_path: Path
     personal_data: Literal["full", "masked", "none"] = "full"
     sources: Mapping[str, Source] = field(default_factory=dict)

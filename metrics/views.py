@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ import duckdb
 from metrics.catalogue import Catalogue, Metric
 from metrics.evidence import VIEW, VIEW_COLUMNS, VIEW_COMMENT, check_bodies, evidence_view
 from metrics.literals import literal
+from warehouse.engine import is_lake, transaction
 
 # Facts with these units are whole numbers.
 _COUNTED_UNITS = frozenset({"leads", "calls", "deals", "customers", "numbers"})
@@ -49,12 +51,19 @@ def create_views(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, zo
     stale = [view for view in views(catalogue, zone) if not _is_current(connection, view)]
     if stale:
         check_bodies(connection, catalogue)
-    for view in stale:
-        connection.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.query}")
-        connection.execute(f"COMMENT ON VIEW {view.name} IS {literal(_stamped(view))}")
-        for column, words in view.columns.items():
-            connection.execute(f'COMMENT ON COLUMN {view.name}."{column}" IS {literal(words)}')
+    with transaction(connection) if stale else nullcontext():
+        for view in stale:
+            _write(connection, view)
     return bool(stale)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+    connection.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.query}")
+    connection.execute(f"COMMENT ON VIEW {view.name} IS {literal(_stamped(view))}")
+    if is_lake(connection):
+        return  # it keeps no words on a view's columns
+    for column, words in view.columns.items():
+        connection.execute(f'COMMENT ON COLUMN {view.name}."{column}" IS {literal(words)}')
 
 
 def views(catalogue: Catalogue, zone: ZoneInfo) -> Iterator[View]:

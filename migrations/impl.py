@@ -24,6 +24,13 @@ class WarehouseImpl(DuckDBImpl):  # type: ignore[misc]
             return False
         return bool(super().compare_type(inspector_column, metadata_column))
 
+    def compare_server_default(
+        self, inspector_column: Any, metadata_column: Any, rendered_metadata: str | None, rendered_inspector: str | None
+    ) -> bool:
+        # A lake says of a column without a default that it is NULL.
+        stored = None if rendered_inspector == "NULL" else rendered_inspector
+        return bool(super().compare_server_default(inspector_column, metadata_column, rendered_metadata, stored))
+
     def add_constraint(self, const: Any, **kw: Any) -> None:
         return None
 

@@ -1,4 +1,4 @@
-"""Makes .venv from a lock file: `python scripts/setup.py run|test|bench`, or `clean`. Standard library only.
+"""Makes .venv from a lock file: `python scripts/setup.py run|test|bench [lake]`, or `clean`. Standard library only.
 
 Called by the Makefile. A second call is instant: voronka.json inside says what was installed from what. `test` contains
 `run`; the tools that benchmarks compare with bring dozens of packages, so `bench` has an environment of its own. Any
@@ -17,12 +17,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENVS = {"run": ".venv", "test": ".venv", "bench": ".venv-bench"}
 LOCKS = {"run": "requirements.lock", "test": "requirements-dev.lock", "bench": "requirements-bench.lock"}
 SETS = list(LOCKS)
+# Beside any set: what a lake needs. Complete with the smallest set, of the same versions.
+LAKE = "lake"
+LAKE_LOCK = "requirements-lake.lock"
 # What make and the tools make; never var/ or a company's files.
 LITTER = [".venv", ".venv-bench", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "demo-company"]
 OLDEST = (3, 11)
 
 
-def main(wanted):
+def main(wanted, extra=None):
     if wanted == "clean":
         for name in LITTER:
             shutil.rmtree(os.path.join(ROOT, name), ignore_errors=True)
@@ -30,9 +33,10 @@ def main(wanted):
     complaint = find_fault()
     if complaint:
         return fail(*complaint)
-    if is_current(wanted):
+    with_lake = extra == LAKE
+    if is_current(wanted, with_lake):
         return 0
-    return install(wanted)
+    return install(wanted, with_lake)
 
 
 def find_fault():
@@ -64,21 +68,24 @@ def find_python(name):
     return os.path.join(find_venv(name), "bin", "python")
 
 
-def is_current(wanted):
+def is_current(wanted, with_lake):
     """Whether the environment holds at least the wanted set, from the present lock, made for this folder."""
     stamp = read_stamp(wanted)
-    installed = stamp.get("set")
+    installed, has_lake = stamp.get("set"), LAKE in stamp
     return (
         installed in SETS
         and VENVS[installed] == VENVS[wanted]
         and SETS.index(installed) >= SETS.index(wanted)
-        and stamp == make_stamp(installed)
+        and has_lake >= with_lake
+        and stamp == make_stamp(installed, has_lake)
         and os.path.exists(find_python(wanted))
     )
 
 
-def make_stamp(name):
+def make_stamp(name, with_lake):
+    lake = {LAKE: digest(LAKE_LOCK)} if with_lake else {}
     return {
+        **lake,
         "set": name,
         # Scripts in its bin hold absolute paths: a moved folder needs a new environment.
         "root": ROOT,
@@ -106,8 +113,9 @@ def digest(name):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def install(wanted):
+def install(wanted, with_lake):
     stamp = read_stamp(wanted)
+    with_lake = with_lake or LAKE in stamp
     held = stamp.get("set", wanted)
     # An earlier version kept the benchmarks' set in .venv too: what a set no longer shares is made anew.
     is_foreign = held not in SETS or VENVS[held] != VENVS[wanted]
@@ -131,9 +139,10 @@ def install(wanted):
         os.remove(stamp_path(wanted))
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"]
     # The lock is complete and all of it comes as wheels: nothing is resolved, built or fetched beside it.
-    locked = [*pip, "--only-binary", ":all:", "--require-hashes", "-r", os.path.join(ROOT, LOCKS[wanted])]
+    locked = [*pip, "--only-binary", ":all:", "--require-hashes", "-r"]
     own = [*pip, "--no-build-isolation", "-e", ROOT]
-    if subprocess.call(locked) or subprocess.call(own):
+    steps = [[*locked, os.path.join(ROOT, lock)] for lock in [LOCKS[wanted]] + [LAKE_LOCK] * with_lake]
+    if any(map(subprocess.call, [*steps, own])):
         return fail(
             "Установка не удалась: причина выше. Часто это нет доступа к индексу пакетов (переменная PIP_INDEX_URL)\n"
             "или слишком новый Python, для которого ещё нет готовых пакетов: {}.".format(sys.version.split()[0]),
@@ -142,7 +151,7 @@ def install(wanted):
             "make PYTHON=/path/to/python3.13 …",
         )
     with open(stamp_path(wanted), "w", encoding="utf-8") as file:
-        json.dump(make_stamp(wanted), file)
+        json.dump(make_stamp(wanted, with_lake), file)
     return 0
 
 
@@ -160,4 +169,4 @@ def fail(russian, english, remedy):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -21,6 +21,9 @@ LOCKS = {
     "requirements-dev.lock": {"build", "dev"},
     "requirements-bench.lock": {"build", "dev", "bench"},
 }
+# Installed beside any of them.
+LAKE = "requirements-lake.lock"
+ALL_LOCKS = {**LOCKS, LAKE: {"build", "lake"}}
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]+\])?==(?P<version>[^ ;\\]+)(?P<rest>.*)$")
 
 
@@ -37,7 +40,7 @@ def read_pins(name: str) -> dict[str, tuple[str, str]]:
     return pins
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", ALL_LOCKS)
 def test_a_lock_names_no_host_and_hashes_everything(name: str) -> None:
     """A lock made behind a mirror installs nowhere else; a pin without a hash makes pip refuse the whole file."""
     text = (ROOT / name).read_text()
@@ -50,9 +53,10 @@ def test_a_larger_set_keeps_the_versions_of_a_smaller_one() -> None:
     run, test, bench = map(read_pins, LOCKS)
     assert run.items() <= test.items()
     assert test.items() <= bench.items()
+    assert run.items() <= read_pins(LAKE).items()
 
 
-@pytest.mark.parametrize(("name", "extras"), LOCKS.items())
+@pytest.mark.parametrize(("name", "extras"), ALL_LOCKS.items())
 def test_a_lock_holds_what_pyproject_asks_for(name: str, extras: set[str]) -> None:
     """A dependency added or narrowed without `make lock`: a fresh clone would fail at its first import."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -33,6 +33,7 @@ from connectors.stream import (
 from flows.project import Project, Source
 from flows.steps.sync import SyncReport, sync
 from metrics.settings import Company
+from tests.engine import lake_at
 
 EPOCH = datetime(2026, 11, 1, 9, tzinfo=UTC)
 DEALS = target("core.deals", "deal_id title owner_id amount updated_at")
@@ -167,6 +168,7 @@ class Toy:
             company=Company(zone=ZoneInfo("Europe/Moscow")),
             warehouse_path=self.folder / "var" / "warehouse.duckdb",
             raw_path=self.folder / "var" / "raw.duckdb",
+            lake=lake_at(self.folder),
             publish_path=self.folder / "analytics.duckdb",
             sources={"toy": Source(name="toy", type="toy", settings=settings)},
             state_dir=self.folder / "var",

@@ -24,10 +24,12 @@ from base.errors import ConfigError
 from base.text import say
 from flows.project import Project
 from metrics.settings import Company, Rules
+from voronka.config_lake import is_lake, read_lake
 from voronka.config_sources import SourceReader
 from voronka.config_tokens import KEYS as TOKEN_KEYS
 from voronka.config_tokens import read_vault
 from voronka.config_values import Place, Values, absolute
+from warehouse.address import Lake
 
 SECTIONS = ("company", "warehouse", "publish", "inputs", "rules", "metrics", "tokens", "sources")
 # Sources that can be the authority for money, and what they are when they don't say (their settings' default).
@@ -114,7 +116,7 @@ class _Reader:
             if name not in SECTIONS:
                 self.values.unknown((name,), SECTIONS)
         company = self._company()
-        warehouse, raw = self._warehouse()
+        warehouse, raw, lake = self._warehouse()
         publish, personal_data = self._publish(warehouse, raw)
         reader = SourceReader(self.root, self.values)
         tables = reader.tables(self.document.get("sources", {}))
@@ -135,6 +137,7 @@ class _Reader:
             ),
             warehouse_path=warehouse,
             raw_path=raw,
+            lake=lake,
             publish_path=publish,
             personal_data=personal_data,
             sources=sources,
@@ -268,21 +271,14 @@ class _Reader:
             return default
         return absolute(self.root, found)
 
-    def _warehouse(self) -> tuple[Path, Path]:
+    def _warehouse(self) -> tuple[Path, Path, Lake | None]:
         table = self._section("warehouse", ("path", "raw_path", "data_path"))
-        if str(table.get("path", "")).startswith("ducklake:"):
-            self.values.problem(
-                ("warehouse", "path"),
-                say(
-                    'DuckLake этой версией ещё не поддерживается; укажите файл, например "var/warehouse.duckdb"',
-                    'DuckLake is not supported by this version yet; name a file, such as "var/warehouse.duckdb"',
-                ),
-            )
-        elif "data_path" in table:
-            only = say(
-                "нужен только для DuckLake, которого эта версия ещё не поддерживает",
-                "is only for DuckLake, which this version does not support yet",
-            )
+        if is_lake(table):
+            # Beside this path stand the locks of this machine, and what doesn't fit the memory.
+            place = self.root / "var" / "lake"
+            return place, place, read_lake(table, self.root, self.values)
+        if "data_path" in table:
+            only = say('нужен только для озера: path = "ducklake:…"', 'is only for a lake: path = "ducklake:…"')
             self.values.problem(("warehouse", "data_path"), only)
         warehouse = self._path(table, ("warehouse", "path"), None) or self.root / "var" / "warehouse.duckdb"
         raw = self._path(table, ("warehouse", "raw_path"), None) or self.root / "var" / "raw.duckdb"
@@ -290,7 +286,7 @@ class _Reader:
             self.values.problem(
                 ("warehouse", "raw_path"), say("тот же файл, что warehouse.path", "the same file as warehouse.path")
             )
-        return warehouse, raw
+        return warehouse, raw, None
 
     def _publish(self, warehouse: Path, raw: Path) -> tuple[Path, Literal["full", "masked", "none"]]:
         table = self._section("publish", ("path", "personal_data"))

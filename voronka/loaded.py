@@ -36,7 +36,7 @@ def opened(app: App, project: Project, *, command: str, wait_seconds: float) -> 
 
 def require_loaded(project: Project) -> None:
     """Raises WarehouseError when there is no warehouse: a command that only looks must not make one."""
-    if not project.warehouse_path.exists():
+    if project.lake is None and not project.warehouse_path.exists():
         path = project.warehouse_path
         raise WarehouseError(
             say("Ещё ничего не загружено: нет {path}.", "Nothing was loaded yet: no {path}.", path=path),

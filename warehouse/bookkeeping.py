@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from base.text import Language
 from connectors.stream import BadRecord
+from warehouse.engine import transaction
 from warehouse.mapping import DEFECT
 
 logger = logging.getLogger("voronka.conform")
@@ -60,13 +61,16 @@ def rewind_watermarks(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, 
     The log is then an older copy than the warehouse: what is landed next would get numbers that count as conformed.
     To be called before anything is landed. All that the log holds is conformed again, which changes nothing known.
     """
-    return connection.execute(
-        "DELETE FROM meta.watermarks AS w USING ("
-        " SELECT m.source, m.stream FROM meta.watermarks AS m LEFT JOIN ("
-        "  SELECT source, stream, max(seq) AS seq FROM landing.raw.records GROUP BY source, stream"
-        " ) AS l USING (source, stream) WHERE m.seq > coalesce(l.seq, 0)"
-        ") AS ahead WHERE w.source = ahead.source AND w.stream = ahead.stream RETURNING w.source, w.stream"
+    ahead = connection.execute(
+        "SELECT m.source, m.stream FROM meta.watermarks AS m LEFT JOIN ("
+        " SELECT source, stream, max(seq) AS seq FROM landing.raw.records GROUP BY source, stream"
+        ") AS l USING (source, stream) WHERE m.seq > coalesce(l.seq, 0)"
     ).fetchall()
+    if ahead:
+        with transaction(connection):
+            for source, stream in ahead:
+                connection.execute("DELETE FROM meta.watermarks WHERE source = ? AND stream = ?", [source, stream])
+    return ahead
 
 
 def keep_rejects(
@@ -119,8 +123,10 @@ def _warn_of_defects(source: str, stream: str, verdicts: Sequence[BadRecord]) ->
 
 def carry_over(connection: duckdb.DuckDBPyConnection, source: str, stream: str) -> None:
     """Copy the stream's position, completeness, runs and unreadable records beside the core rows they speak of."""
-    for query in _CARRY_OVER:
-        connection.execute(query, {"source": source, "stream": stream})
+    key = {"source": source, "stream": stream}
+    is_reconciled, is_rejected = connection.execute(_RARE, key).fetchone() or (False, False)
+    for query in (*_CARRY_OVER, *(_RECONCILED if is_reconciled else ()), *(_REJECTED if is_rejected else ())):
+        connection.execute(query, key)
 
 
 def count_rejected(
@@ -162,6 +168,16 @@ _CARRY_OVER = (
         THEN UPDATE SET complete_until = s.complete_until, facet = s.facet
     WHEN NOT MATCHED THEN INSERT BY NAME *
     """,
+)
+# Hardly any stream has these; on a lake each statement costs though there is nothing to do.
+_RARE = """
+SELECT
+    EXISTS (FROM landing.raw.reconciliations WHERE source = $source AND stream = $stream)
+    OR EXISTS (FROM landing.raw.drift WHERE source = $source AND stream = $stream),
+    EXISTS (FROM landing.raw.rejects WHERE source = $source AND stream = $stream)
+    OR EXISTS (FROM meta.rejects WHERE source = $source AND stream = $stream AND phase = 'land')
+"""
+_RECONCILED = (
     """
     INSERT INTO meta.reconciliations BY NAME
     SELECT * FROM landing.raw.reconciliations AS s WHERE source = $source AND stream = $stream AND NOT EXISTS (
@@ -173,6 +189,8 @@ _CARRY_OVER = (
     SELECT * FROM landing.raw.drift AS s WHERE source = $source AND stream = $stream AND NOT EXISTS (
         SELECT 1 FROM meta.drift AS t WHERE t.run_id = s.run_id AND t.source = s.source AND t.stream = s.stream)
     """,
+)
+_REJECTED = (
     """
     DELETE FROM meta.rejects AS t WHERE source = $source AND stream = $stream AND phase = 'land' AND NOT EXISTS (
         SELECT 1 FROM landing.raw.rejects AS s WHERE s.source = t.source AND s.stream = t.stream

@@ -29,6 +29,7 @@ from warehouse import bookkeeping
 from warehouse.ahead import Ahead
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
+from warehouse.engine import again
 from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
 from warehouse.merge import Merger
@@ -207,12 +208,17 @@ class Conformer:
         chunks: int | None = None,
     ) -> ConformReport:
         """A slice in a transaction of its own; gives what it and those before it did."""
+
+        def commit() -> ConformReport:
+            with self._warehouse.transaction():
+                done = so_far.with_(self.conform_slice(stream, context, chunks=chunks))
+                if done.is_whole and at_end is not None:
+                    at_end(done)
+            return done
+
         while True:
             try:
-                with self._warehouse.transaction():
-                    done = so_far.with_(self.conform_slice(stream, context, chunks=chunks))
-                    if done.is_whole and at_end is not None:
-                        at_end(done)
+                done = again(self._connection, self._clock, commit)
             except duckdb.OutOfMemoryException:
                 # Rarely are a stream's records so large; then the same slice again, with room.
                 if not self._warehouse.raise_memory_limit():

@@ -1,11 +1,11 @@
-"""Opening the two files as one connection: the warehouse, with the raw log attached as `landing`."""
+"""Opening the two files, or the lake, as one connection: the warehouse, with the raw log attached as `landing`."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,12 @@ import duckdb
 
 from base.clock import Clock
 from base.text import Text
+from warehouse.address import Lake
+from warehouse.disk import full_disk_told
+from warehouse.engine import transaction as transaction  # callers' name for it
+from warehouse.lake import attach_lake
+from warehouse.lake_lock import command_lock
+from warehouse.lake_schema import ensure_lake
 from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
@@ -29,6 +35,7 @@ class Files:
 
     warehouse: Path
     raw: Path
+    lake: Lake | None = None  # everything is there instead; beside `warehouse` then only this machine's locks stand
     memory_limit: str = "1GB"
     memory_ceiling: str = "1GB"  # for the rare step that can't do with less
     threads: int = 0  # 0 = as many as the machine has, at most 4
@@ -68,28 +75,6 @@ class Warehouse:
 
 
 @contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        # An error inside may already have ended the transaction; then there is nothing to roll back.
-        with _suppress_no_transaction():
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _suppress_no_transaction() -> Iterator[None]:
-    try:
-        yield
-    except (duckdb.TransactionException, duckdb.FatalException):
-        # The second: the engine gave up on the whole file. What made it is being raised already.
-        return
-
-
-@contextmanager
 def open_warehouse(
     files: Files,
     *,
@@ -98,7 +83,7 @@ def open_warehouse(
     wait_seconds: float = 60.0,
     on_wait: Callable[[Text], None] = lambda message: None,
 ) -> Iterator[Warehouse]:
-    """Take the writer's lock, bring both files to the present schema, and open them.
+    """Take the writer's lock, bring both files or the lake to the present schema, and open them.
 
     Raises:
         BusyError: another command holds the warehouse.
@@ -107,14 +92,20 @@ def open_warehouse(
     """
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     files.raw.parent.mkdir(parents=True, exist_ok=True)
+    if files.lake is not None:
+        with (
+            full_disk_told(files.warehouse),
+            closing(connect(files)) as connection,
+            command_lock(connection, command, clock=clock, wait_seconds=wait_seconds, on_wait=on_wait),
+        ):
+            ensure_lake(connection)
+            yield Warehouse(files, connection, clock)
+        return
     with writer_lock(files.warehouse, command=command, clock=clock, wait_seconds=wait_seconds, on_wait=on_wait):
         ensure_schema(files.raw, "raw", clock)
         ensure_schema(files.warehouse, "warehouse", clock)
-        connection = connect(files)
-        try:
+        with closing(connect(files)) as connection:
             yield Warehouse(files, connection, clock)
-        finally:
-            connection.close()
 
 
 def _stop_looking_for_pandas() -> None:
@@ -147,6 +138,9 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     # It would be drawn into logs.
     connection.execute("SET enable_progress_bar = false")
+    if files.lake is not None:
+        attach_lake(connection, files.lake)
+        return connection
     connection.execute(f"ATTACH {quote_literal(str(files.warehouse))} AS {WAREHOUSE_CATALOG} {WAREHOUSE_OPTIONS}")
     connection.execute(f"ATTACH {quote_literal(str(files.raw))} AS {RAW_CATALOG} {RAW_OPTIONS}")
     connection.execute(f"USE {WAREHOUSE_CATALOG}")

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from models.columns import COMPRESSION
 from models.revision import revision_table
+from warehouse.engine import is_lake, transaction
 from warehouse.quoting import quote_literal, quote_name
 
 
@@ -24,7 +25,7 @@ def create_all(
     revision: str | None = None,
     comments: bool = True,
 ) -> None:
-    """Create every schema, table and comment of `metadata` in one transaction, in an empty database.
+    """Create every schema, table and comment of `metadata` in one transaction, in an empty database or lake.
 
     `catalog` names an attached database; None is the current one. `revision` stamps the file, so that the next
     command knows its schema. `comments=False` is ten times quicker, for databases nobody reads (tests).
@@ -32,27 +33,25 @@ def create_all(
     Raises:
         duckdb.Error: a table exists already, or a transaction is open; nothing was created.
     """
-    script = list(schema_statements(metadata, catalog, comments=comments))
+    script = list(schema_statements(metadata, catalog, comments=comments, compressed=not is_lake(connection)))
     if revision is not None:
         table = revision_table(metadata)
         script.append(f"INSERT INTO {_qualify(catalog, table.schema, table.name)} VALUES ({quote_literal(revision)})")
-    connection.execute("BEGIN TRANSACTION")
-    try:
+    with transaction(connection):
         # One string: DuckDB takes half the time of a call for each statement.
         connection.execute(";\n".join(script))
-    except duckdb.Error:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
-def schema_statements(metadata: sa.MetaData, catalog: str | None = None, *, comments: bool = True) -> Iterator[str]:
-    """The statements `create_all` runs, in order; a pure function of the models."""
+def schema_statements(
+    metadata: sa.MetaData, catalog: str | None = None, *, comments: bool = True, compressed: bool = True
+) -> Iterator[str]:
+    """The statements `create_all` runs, in order; a pure function of the models. A lake refuses methods of
+    compression."""
     for schema in schema_names(metadata):
         yield f"CREATE SCHEMA IF NOT EXISTS {_qualify(catalog, schema)}"
     for table in metadata.sorted_tables:
         name = _qualify(catalog, table.schema, table.name)
-        yield f"CREATE TABLE {name} ({', '.join(map(_column, table.columns))})"
+        yield f"CREATE TABLE {name} ({', '.join(_column(column, compressed) for column in table.columns)})"
         if comments:
             yield from _comments(name, table.comment, {column.name: column.comment for column in table.columns})
 
@@ -62,9 +61,9 @@ def schema_names(metadata: sa.MetaData) -> list[str]:
     return sorted({table.schema for table in metadata.tables.values() if table.schema})
 
 
-def _column(column: sa.Column[Any]) -> str:
+def _column(column: sa.Column[Any], compressed: bool) -> str:
     """A column's definition. Keys and constraints are declared in the models and never created."""
-    compression = column.info.get(COMPRESSION)
+    compression = column.info.get(COMPRESSION) if compressed else None
     stored = f" USING COMPRESSION {compression}" if compression else ""
     return f"{quote_name(column.name)} {column_type(column.type)}{'' if column.nullable else ' NOT NULL'}{stored}"
 

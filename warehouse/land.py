@@ -8,11 +8,12 @@ same cursor, so nothing older can be it, and a first load in cursor order looks 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import wraps
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -24,7 +25,7 @@ from base.points import reached
 from base.text import Language, say
 from base.times import to_micros
 from connectors.stream import Page, Position, Reject
-from warehouse.database import transaction
+from warehouse.engine import again, transaction
 from warehouse.forgotten import Forgotten
 from warehouse.land_sql import APPEND, BURY, HEAL, LIFT, SWEEP
 
@@ -104,6 +105,20 @@ class StreamRun:
     facet: str = ""
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _as_a_whole(method: Callable[Concatenate[Landing, P], T]) -> Callable[Concatenate[Landing, P], T]:
+    """Done again where the engine says so: what is already in the log is not written twice."""
+
+    @wraps(method)
+    def call(self: Landing, /, *values: P.args, **named: P.kwargs) -> T:
+        return again(self._connection, self._clock, lambda: method(self, *values, **named))
+
+    return call
+
+
 class Landing:
     """Writes batches of streams into the raw file; used by one thread."""
 
@@ -125,6 +140,7 @@ class Landing:
         ).fetchone()
         return json.loads(row[0]) if row else None
 
+    @_as_a_whole
     def begin(self, run: StreamRun) -> None:
         with transaction(self._connection):
             self._connection.execute(
@@ -139,6 +155,7 @@ class Landing:
                 [run.source, run.stream, run.facet],
             )
 
+    @_as_a_whole
     def write(self, run: StreamRun, batch: Batch, *, requests: int) -> int:
         """Commit a batch with its position and the run's log; gives the number of raw records written."""
         if self._forgotten is not None:
@@ -159,6 +176,7 @@ class Landing:
         reached("land.after_commit")
         return written
 
+    @_as_a_whole
     def finish(
         self,
         run: StreamRun,
@@ -195,6 +213,7 @@ class Landing:
                 )
             reached("land.before_finish")
 
+    @_as_a_whole
     def forget_healed_files(self, run: StreamRun, since: datetime) -> None:
         """Drop the rejects of a folder that this run did not see again: the files were mended or removed."""
         with transaction(self._connection):
@@ -242,6 +261,7 @@ class Landing:
             )
         return self.bury(run, missing) + self._lift(run, back or [])
 
+    @_as_a_whole
     def _lift(self, run: StreamRun, record_ids: Sequence[str]) -> int:
         """Write that deleted records are there after all."""
         if not record_ids:
@@ -262,6 +282,7 @@ class Landing:
             [written, run.run_id, run.source, run.stream],
         )
 
+    @_as_a_whole
     def bury(self, run: StreamRun, record_ids: Sequence[str]) -> int:
         """Write tombstones for records known to be gone."""
         if not record_ids:

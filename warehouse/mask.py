@@ -47,7 +47,6 @@ def write_masked(warehouse: Path, target: Path, mode: Mode, key: CompanyKey, *, 
 
     The caller holds the writer's lock, and puts the target in place.
     """
-    chosen = key if mode == "masked" else throwaway_key()
     config: dict[str, Any] = {
         "memory_limit": memory_limit,
         "temp_directory": f"{target}.tmp",
@@ -57,26 +56,35 @@ def write_masked(warehouse: Path, target: Path, mode: Mode, key: CompanyKey, *, 
     with duckdb.connect(config=config) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"ATTACH {quote_literal(str(warehouse))} AS working (READ_ONLY)")
-        connection.execute(f"ATTACH {quote_literal(str(target))} AS published {WAREHOUSE_OPTIONS}")
-        connection.execute("SET VARIABLE masking_key = $1", [chosen.derive("masking").hex()[:KEY_LETTERS]])
-        connection.execute("USE published")
-        connection.execute(_TOKEN)
-        # Relations, views and comments, without a row. A view's own SQL can't always be run again.
-        connection.execute("COPY FROM DATABASE working TO published (SCHEMA)")
-        # One transaction: every commit waits for the disk.
-        connection.execute("BEGIN")
-        for table in WAREHOUSE.sorted_tables:
-            connection.execute(_copy(table, mode))
+        write_anew(connection, "working", target, mode, key)
+
+
+def write_anew(
+    connection: duckdb.DuckDBPyConnection, working: str, target: Path, mode: Mode | None, key: CompanyKey
+) -> None:
+    """The same from an attached catalog, in one picture of it. Without a `mode` rows are written as they are."""
+    chosen = key if mode == "masked" else throwaway_key()
+    connection.execute(f"ATTACH {quote_literal(str(target))} AS published {WAREHOUSE_OPTIONS}")
+    connection.execute("SET VARIABLE masking_key = $1", [chosen.derive("masking").hex()[:KEY_LETTERS]])
+    connection.execute("USE published")
+    connection.execute(_TOKEN)
+    # Relations, views and comments, without a row. A view's own SQL can't always be run again.
+    connection.execute(f"COPY FROM DATABASE {working} TO published (SCHEMA)")
+    # One transaction: every commit waits for the disk.
+    connection.execute("BEGIN")
+    for table in WAREHOUSE.sorted_tables:
+        connection.execute(_copy(table, working, mode))
+    if mode is not None:
         connection.execute(f"INSERT INTO meta.settings VALUES ('{_SETTING}', '\"{mode}\"')")
         _say_what_is_masked(connection)
-        connection.execute("COMMIT")
-        connection.execute("CHECKPOINT published")
+    connection.execute("COMMIT")
+    connection.execute("CHECKPOINT published")
 
 
-def _copy(table: sa.Table, mode: Mode) -> str:
+def _copy(table: sa.Table, working: str, mode: Mode | None) -> str:
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    values = ", ".join(_value(column, mode) for column in table.columns)
-    return f"INSERT INTO {table.fullname} ({columns}) SELECT {values} FROM working.{table.fullname}"
+    values = ", ".join(_value(column, mode) if mode else f'"{column.name}"' for column in table.columns)
+    return f"INSERT INTO {table.fullname} ({columns}) SELECT {values} FROM {working}.{table.fullname}"
 
 
 def _value(column: sa.Column[Any], mode: Mode) -> str:

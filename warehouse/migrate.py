@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -177,32 +178,51 @@ def _escape(path: Path) -> str:
 
 def migration_engine(path: Path, options: str = "") -> sa.Engine:
     """An engine for migrations only: one connection at a time, closed when returned."""
+    return engine_over(lambda: open_file(path, options))
+
+
+def engine_over(open_connection: Callable[[], duckdb.DuckDBPyConnection]) -> sa.Engine:
+    """The same over connections that somebody else knows how to open."""
     from duckdb_sqlalchemy import ConnectionWrapper
 
     import warehouse.dialect  # noqa: F401 - registers the dialect
 
     return sa.create_engine(
-        "voronka_duckdb://", creator=lambda: ConnectionWrapper(open_file(path, options)), poolclass=sa.NullPool
+        "voronka_duckdb://", creator=lambda: ConnectionWrapper(open_connection()), poolclass=sa.NullPool
     )
 
 
-def _upgrade(path: Path, history: History, stored: str, clock: Clock) -> None:
-    from alembic import command
+def is_known(history: History, revision: str) -> bool:
+    """Whether this program has the revision among its migrations."""
     from alembic.script import ScriptDirectory
+
+    known = ScriptDirectory.from_config(alembic_config(history)).walk_revisions()
+    return revision in {script.revision for script in known}
+
+
+def run_migrations(engine: sa.Engine, history: History, failed: Callable[[Exception], WarehouseError]) -> None:
+    """Bring what the engine opens to the history's head; `failed` words what went wrong.
+
+    Raises:
+        WarehouseError: a migration failed.
+    """
+    from alembic import command
     from alembic.util import CommandError
 
-    known = {script.revision for script in ScriptDirectory.from_config(alembic_config(history)).walk_revisions()}
-    if stored not in known:
-        raise _newer(path, stored, history.head)
-    backup = _back_up(path, stored, history, clock)
-    engine = migration_engine(path, history.options)
     try:
         with engine.connect() as connection:
             command.upgrade(alembic_config(history, connection), "head")
     except (sa.exc.SQLAlchemyError, duckdb.Error, CommandError) as error:
-        raise _failed(path, backup, error) from error
+        raise failed(error) from error
     finally:
         engine.dispose()
+
+
+def _upgrade(path: Path, history: History, stored: str, clock: Clock) -> None:
+    if not is_known(history, stored):
+        raise newer(path, stored, history.head)
+    backup = _back_up(path, stored, history, clock)
+    run_migrations(migration_engine(path, history.options), history, lambda error: _failed(path, backup, error))
     with open_file(path, history.options) as raw:
         raw.execute("CHECKPOINT")
     logger.info("migrated file=%s from=%s to=%s backup=%s", path, stored, history.head, backup)
@@ -233,12 +253,12 @@ def _back_up(path: Path, stored: str, history: History, clock: Clock) -> Path:
     return backup
 
 
-def _newer(path: Path, stored: str, head: str) -> NewerWarehouseError:
+def newer(place: Path | str, stored: str, head: str) -> NewerWarehouseError:
     return NewerWarehouseError(
         say(
-            "Файл {path} создан более новой версией voronka (схема {stored}, эта версия знает {head}).",
-            "{path} was made by a newer voronka (schema {stored}; this one knows {head}).",
-            path=path,
+            "{place} создан более новой версией voronka (схема {stored}, эта версия знает {head}).",
+            "{place} was made by a newer voronka (schema {stored}; this one knows {head}).",
+            place=place,
             stored=stored,
             head=head,
         ),

@@ -16,6 +16,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from base.points import reached
+from warehouse.engine import is_lake
 
 POLL_SECONDS = 0.05
 
@@ -45,7 +46,7 @@ def let_backup_in(warehouse: Path, connection: duckdb.DuckDBPyConnection | None 
     if is_free(lock):
         request.unlink(missing_ok=True)  # its backup was killed
         return
-    if connection is not None:
+    if connection is not None and not is_lake(connection):
         connection.execute("CHECKPOINT landing")
         connection.execute("CHECKPOINT warehouse")
     answer = answer_path(warehouse)

@@ -18,7 +18,8 @@ import duckdb
 from base.durable import flush, flush_folder
 from base.points import reached
 from warehouse.company_key import CompanyKey
-from warehouse.mask import Mode, write_masked
+from warehouse.database import WAREHOUSE_CATALOG
+from warehouse.mask import Mode, write_anew, write_masked
 
 READ_ONLY = 0o444
 
@@ -33,9 +34,26 @@ def publish_masked(warehouse: Path, published: Path, mode: Mode, key: CompanyKey
     return publish_with(warehouse, published, lambda temporary: write_masked(warehouse, temporary, mode, key))
 
 
+def publish_lake(connection: duckdb.DuckDBPyConnection, published: Path, mode: Mode | None, key: CompanyKey) -> int:
+    """Write the file from the lake the connection has open, with all personal data if there is no `mode`; gives the
+    size in bytes. Nobody needs to rest for it: one transaction sees one picture."""
+    try:
+        return put_in_place(
+            published, lambda temporary: write_anew(connection, WAREHOUSE_CATALOG, temporary, mode, key)
+        )
+    finally:
+        connection.execute(f"USE {WAREHOUSE_CATALOG}")
+        connection.execute("DETACH DATABASE IF EXISTS published")
+
+
 def publish_with(warehouse: Path, published: Path, write: Callable[[Path], object]) -> int:
-    """Put what `write` makes of the warehouse in the published file's place, whole or not at all."""
+    """Put what `write` makes of the warehouse's file in the published file's place, whole or not at all."""
     _checkpoint(warehouse)
+    return put_in_place(published, write)
+
+
+def put_in_place(published: Path, write: Callable[[Path], object]) -> int:
+    """Put what `write` makes in the published file's place, whole or not at all; gives the size in bytes."""
     published.parent.mkdir(parents=True, exist_ok=True)
     temporary = published.with_name(f".{published.name}.new")
     try:

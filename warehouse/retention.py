@@ -15,6 +15,7 @@ import duckdb
 
 from base.points import reached
 from warehouse.database import Warehouse
+from warehouse.engine import is_lake
 from warehouse.layout import ROW_GROUP_RECORDS
 
 # Changed and committed at a time: what is changed stays in memory until then.
@@ -58,7 +59,9 @@ def let_go(warehouse: Warehouse, keepings: Sequence[Keeping], now: datetime) -> 
 
 
 def wants_compacting(connection: duckdb.DuckDBPyConnection) -> bool:
-    """The raw file holds so much free room that it should be written anew."""
+    """The raw file holds so much free room that it should be written anew; a lake's upkeep is `voronka maintain`."""
+    if is_lake(connection):
+        return False
     row = connection.execute(
         "SELECT free_blocks * block_size, total_blocks * block_size FROM pragma_database_size()"
         " WHERE database_name = 'landing'"

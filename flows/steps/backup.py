@@ -10,7 +10,7 @@ from base.errors import WarehouseError
 from base.text import say
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.sources import files_of
+from flows.steps.sources import files_of, require_files
 from warehouse.backup import Contents, Manifest, Restored, examine, making, pack, snapshot
 from warehouse.backup import restore as restore_files
 from warehouse.lock import writer_lock
@@ -42,6 +42,7 @@ def backup(
     """
     clock = clock or SystemClock()
     progress = progress or Silent()
+    require_files(project, "backup")
     files = files_of(project)
     if not (files.warehouse.is_file() and files.raw.is_file()):
         raise WarehouseError(say("Копировать ещё нечего.", "There is nothing to back up yet."))
@@ -71,6 +72,7 @@ def restore(
     """
     clock = clock or SystemClock()
     progress = progress or Silent()
+    require_files(project, "restore")
     files = files_of(project)
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     with writer_lock(files.warehouse, command="restore", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say):

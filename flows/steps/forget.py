@@ -17,7 +17,7 @@ from connectors.stream import Connector
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
 from flows.steps.publish import publish_now
-from flows.steps.sources import files_of
+from flows.steps.sources import files_of, require_files
 from warehouse.compact import compact
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.forget import CARDS, Eraser, Person, find_by_contact, find_by_phone
@@ -69,6 +69,7 @@ def forget(
     """
     clock = clock or SystemClock()
     progress = progress or Silent()
+    require_files(project, "forget")
     files = files_of(project)
     locking: dict[str, Any] = {"clock": clock, "wait_seconds": wait_seconds, "on_wait": progress.say}
     with open_warehouse(files, command="forget", **locking) as warehouse:

@@ -10,9 +10,10 @@ from flows.project import Project
 from flows.steps.progress import Progress, Silent
 from flows.steps.sources import files_of
 from warehouse.company_key import company_key
+from warehouse.database import open_warehouse
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
-from warehouse.publish import publish_copy, publish_masked
+from warehouse.publish import publish_copy, publish_lake, publish_masked
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ def publish(
     clock = clock or SystemClock()
     progress = progress or Silent()
     files = files_of(project)
+    if files.lake is not None:
+        mode = None if project.personal_data == "full" else project.personal_data
+        with open_warehouse(
+            files, command="publish", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+        ) as warehouse:
+            size = publish_lake(warehouse.connection, project.publish_path, mode, company_key(project.state_dir))
+        return PublishReport(project.publish_path, size)
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     with writer_lock(files.warehouse, command="publish", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say):
         ensure_schema(files.warehouse, "warehouse", clock)

@@ -19,6 +19,7 @@ from metrics.resolve import ResolveReport, resolve
 from metrics.sources import store_sources
 from metrics.touched import periods_touched
 from warehouse.database import Warehouse, open_warehouse
+from warehouse.engine import again
 from warehouse.pause import let_backup_in
 
 
@@ -55,18 +56,23 @@ def recompute(
         report = prepare(warehouse, project, clock)
         if periods is None:
             periods = periods_touched(warehouse.connection, project.company, catalogue)
-        report.periods = compute_periods(warehouse.connection, project.company, periods, clock, catalogue=catalogue)
+        report.periods = again(
+            warehouse.connection,
+            clock,
+            lambda: compute_periods(warehouse.connection, project.company, periods, clock, catalogue=catalogue),
+        )
         reached("recompute.done")
         return report
 
 
 def prepare(warehouse: Warehouse, project: Project, clock: Clock) -> RecomputeReport:
     """Read changed inputs and tie records to people, deals and stages; nothing is done twice."""
-    store_sources(warehouse.connection, project.company)
-    inputs = load_inputs(warehouse.connection, project.company, clock)
+    connection, company = warehouse.connection, project.company
+    store_sources(connection, company)
+    inputs = again(connection, clock, lambda: load_inputs(connection, company, clock))
     reached("resolve.before")
     let_backup_in(warehouse.files.warehouse, warehouse.connection)
-    resolved = resolve(warehouse.connection, project.company, clock)
+    resolved = again(connection, clock, lambda: resolve(connection, company, clock))
     reached("resolve.after")
     let_backup_in(warehouse.files.warehouse, warehouse.connection)
     return RecomputeReport(inputs, resolved)

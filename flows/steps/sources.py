@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from base.errors import ConfigError
+from base.errors import ConfigError, UsageError
 from base.text import say
 from connectors.registry import load_connector
 from connectors.stream import MapContext, Stream
@@ -17,7 +17,23 @@ LOAD_MEMORY = "128MB"
 
 
 def files_of(project: Project) -> Files:
-    return Files(warehouse=project.warehouse_path, raw=project.raw_path)
+    return Files(warehouse=project.warehouse_path, raw=project.raw_path, lake=project.lake)
+
+
+def require_files(project: Project, command: str) -> None:
+    """Raises UsageError where a command that works on files is given a lake."""
+    if project.lake is not None:
+        raise UsageError(
+            say(
+                "voronka {command} работает с файлами, а здесь озеро.",
+                "voronka {command} works on files, and this is a lake.",
+                command=command,
+            ),
+            say(
+                "Что умеет озеро, сказано в docs/lake.md.",
+                "What a lake can do is told in docs/lake.md.",
+            ),
+        )
 
 
 def files_to_load(project: Project) -> Files:

@@ -9,6 +9,7 @@ import duckdb
 import sqlalchemy as sa
 
 from models.arrow import find_relation, key_columns
+from warehouse.engine import temporary_tables
 
 # What a core row carries about its own loading; it never makes two rows differ.
 _BOOKKEEPING = ("version", "loaded_at")
@@ -51,7 +52,7 @@ def write_changes(connection: duckdb.DuckDBPyConnection, relation: str, now: dat
     table = find_relation(relation)
     columns = [column.name for column in table.columns if column.name not in _BOOKKEEPING]
     staged, fresh, gone = staged_name(relation), _fresh_name(relation), _gone_name(relation)
-    tables = _temporary(connection)
+    tables = temporary_tables(connection)
     rows, removed = staged, 0
     if fresh in tables:
         rows, removed = fresh, _count(connection, gone)
@@ -87,10 +88,6 @@ def _fresh_name(relation: str) -> str:
 
 def _gone_name(relation: str) -> str:
     return f"gone_{relation.partition('.')[2]}"
-
-
-def _temporary(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()}
 
 
 def write_people(connection: duckdb.DuckDBPyConnection, relation: str, staged: str, now: datetime) -> Change:

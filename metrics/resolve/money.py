@@ -21,6 +21,7 @@ from metrics.resolve.changes import Change, compare_changes, write_changes
 from metrics.resolve.matching import read_number_keys, read_purposes
 from metrics.resolve.splitting import LedgerRow, split_ledger
 from metrics.settings import Company
+from warehouse.engine import temporary_tables
 
 SQL_DIR = Path(__file__).parent / "sql"
 
@@ -221,13 +222,7 @@ def _drop_temporary(connection: duckdb.DuckDBPyConnection) -> None:
     views = _names(
         connection, "SELECT view_name FROM duckdb_views() WHERE temporary AND starts_with(view_name, 'money_')"
     )
-    tables = _names(
-        connection,
-        """
-        SELECT table_name FROM duckdb_tables()
-        WHERE temporary AND starts_with(table_name, 'money_')
-        """,
-    )
+    tables = sorted(name for name in temporary_tables(connection) if name.startswith("money_"))
     macros = _names(
         connection,
         """

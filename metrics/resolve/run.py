@@ -32,6 +32,7 @@ from metrics.resolve.scope import Scope, open_scope
 from metrics.resolve.versions import present_versions, store_versions, stored_versions
 from metrics.settings import Company
 from warehouse.database import transaction
+from warehouse.engine import temporary_tables
 
 SQL_DIR = Path(__file__).parent / "sql"
 # CRMs whose log names every change of the responsible (metrics.md 2.2); the others are compared load by load.
@@ -212,7 +213,7 @@ def _write(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[Cha
     for step in BEFORE_MONEY + AFTER_MONEY:
         for relation in step.writes:
             yield write_changes(connection, relation, now)
-    if PAYMENT_MARKS in _list_temporary(connection):
+    if PAYMENT_MARKS in temporary_tables(connection):
         yield from write_money(connection, now)
 
 
@@ -241,7 +242,7 @@ def _run_step(
 
 def _drop_unread(connection: duckdb.DuckDBPyConnection, step: Step, scripts: dict[Step, str]) -> None:
     """Drop the temporary tables no later step names: all of them together outgrow the memory of a small machine."""
-    tables = _list_temporary(connection)
+    tables = temporary_tables(connection)
     written = [relation for other in BEFORE_MONEY + AFTER_MONEY for relation in other.writes]
     needed = {name for relation in (*written, *MONEY_WRITES) for name in held_names(relation, tables)} | {PAYMENT_MARKS}
     needed |= set(re.findall(r"\w+", "\n".join(scripts.values())))
@@ -289,14 +290,9 @@ def _limit(pipeline: str, seconds: int) -> list[str | int]:
 @contextmanager
 def _temporary_tables(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Drop the temporary tables made inside: a connection lives on for computing."""
-    before = _list_temporary(connection)
+    before = temporary_tables(connection)
     try:
         yield
     finally:
-        for name in _list_temporary(connection) - before:
+        for name in temporary_tables(connection) - before:
             connection.execute(f'DROP TABLE IF EXISTS temp."{name}"')
-
-
-def _list_temporary(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
-    return {row[0] for row in rows}

@@ -12,6 +12,7 @@ from demo.inputs import write_inputs
 from demo.statements import write_statements
 from demo.story import Story
 from flows.project import Project
+from tests.engine import lake_table
 from voronka.config import load_project
 
 TOKEN = "end-to-end-token"
@@ -65,7 +66,8 @@ def served(story: Story, folder: Path, clock: FakeClock, more: str = "") -> Iter
                 salt=SALT,
                 start=story.opened_at.date(),
             )
-            + more,
+            + more
+            + lake_table(folder),
             encoding="utf-8",
         )
         yield load_project(config)

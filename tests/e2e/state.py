@@ -6,9 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from models import WAREHOUSE
+from tests.engine import look
 
 # When something was read or written is no part of what it says. Records without a vendor's version carry the time
 # of the fetch instead, which differs between two undisturbed nights as well.
@@ -21,7 +20,7 @@ State = dict[str, Counter[tuple[Any, ...]]]
 def read_state(warehouse: Path) -> State:
     """Rows of every relation of core, calc and facts, and the periods, as multisets."""
     state: State = {}
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with look(warehouse) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for table in WAREHOUSE.sorted_tables:
             if table.schema not in SCHEMAS and table.fullname != "meta.rejects":
@@ -34,16 +33,15 @@ def read_state(warehouse: Path) -> State:
 
 def read_log(raw: Path) -> Counter[tuple[Any, ...]]:
     """Every version of every record in the log, as a multiset: a version written twice shows."""
-    with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{raw}' AS log (READ_ONLY)")
-        rows = connection.execute("SELECT source, stream, record_id, op, payload_hash FROM log.raw.records").fetchall()
+    with look(raw) as connection:
+        rows = connection.execute("SELECT source, stream, record_id, op, payload_hash FROM raw.records").fetchall()
     return Counter(rows)
 
 
 def duplicate_keys(warehouse: Path) -> dict[str, int]:
     """Relations in which a declared key stands twice."""
     found = {}
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with look(warehouse) as connection:
         for table in WAREHOUSE.sorted_tables:
             key = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
             if not key:

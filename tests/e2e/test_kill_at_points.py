@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from base.points import KILL_AT
-from tests.e2e.kills import Served, assert_no_torn_batch, assert_whole, served
+from tests.e2e.kills import NIGHT_SECONDS, Served, assert_no_torn_batch, assert_whole, served
 
 __all__ = ["served"]
 pytestmark = pytest.mark.e2e
@@ -32,7 +32,7 @@ POINTS = (
 def test_a_kill_at_a_named_point_leaves_no_trace(served: Served, point: str) -> None:
     config = served.project(served.folder / point.replace(":", "-"))
     process = served.night(config, **{KILL_AT: point})
-    process.communicate(timeout=120)
+    process.communicate(timeout=NIGHT_SECONDS)
     assert process.returncode == -signal.SIGKILL, f"{point} was never reached"
 
     assert_no_torn_batch(config)

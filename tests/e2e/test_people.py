@@ -26,6 +26,7 @@ from flows.steps.replay import replay
 from flows.steps.sync import sync
 from tests.e2e.company import confirm_inputs, served
 from tests.e2e.state import read_state
+from tests.engine import look
 from voronka.app import App
 from voronka.cli import root
 from voronka.config import load_project
@@ -124,7 +125,7 @@ def test_a_file_without_people_answers_every_question_with_the_same_numbers(nigh
 
 def test_whoever_is_forgotten_is_nowhere_and_every_fact_stays(night: Night) -> None:
     """And does not come back: neither with a load that reads everything again, nor with a replay."""
-    with duckdb.connect(str(night.project.warehouse_path), read_only=True) as connection:
+    with look(night.project.warehouse_path) as connection:
         phone, contact, name = connection.execute(
             "SELECT k.external_number, any_value(c.contact_id), any_value(c.name) FROM core.calls AS k"
             " JOIN core.contacts AS c ON list_contains(c.phones, k.external_number)"
@@ -150,7 +151,7 @@ def test_whoever_is_forgotten_is_nowhere_and_every_fact_stays(night: Night) -> N
         replay(project, clock=night.clock)
         assert [path for path in files if told(path, words)] == []
     assert nightly_facts(night) == before
-    with duckdb.connect(str(night.project.warehouse_path), read_only=True) as connection:
+    with look(night.project.warehouse_path) as connection:
         row = connection.execute("SELECT name, phones FROM core.contacts WHERE contact_id = ?", [contact]).fetchone()
     assert row is not None
     assert row[0] is None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import duckdb
 import pytest
 
 from connectors.stream import Rows
+from tests.engine import look
 from tests.toy import DEALS, LINKS, Toy, page
 
 
@@ -24,7 +24,7 @@ def test_the_rest_of_the_chunk_is_loaded(toy: Toy, created: int) -> None:
     """One such value used to fail the column of the whole chunk, and with it the run, every night again."""
     report = toy.run({"contacts": [page(contact(1, 100), contact(2, created), contact(3, 100))]})
     assert [str(error) for error in report.errors] == []
-    with duckdb.connect(str(toy.project().warehouse_path), read_only=True) as stored:
+    with look(toy.project().warehouse_path) as stored:
         assert stored.execute("SELECT contact_id FROM core.contacts ORDER BY 1").fetchall() == [("1",), ("3",)]
         assert stored.execute("SELECT contact_id FROM core.contact_phones ORDER BY 1").fetchall() == [("1",), ("3",)]
         [(record_id, reason, path)] = stored.execute("SELECT record_id, reason, path FROM meta.rejects").fetchall()

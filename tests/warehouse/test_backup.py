@@ -19,10 +19,14 @@ from base.clock import SystemClock
 from base.errors import BusyError, UsageError, WarehouseError
 from flows.steps.backup import BackupReport, backup, restore
 from tests.e2e.state import read_log, read_state
+from tests.engine import files_only
 from tests.toy import Toy, deal, page
 from warehouse.backup import DATABASES
 from warehouse.lock import writer_lock
 from warehouse.pause import answer_path, request_path
+
+# `backup` and `forget` refuse a lake.
+pytestmark = files_only
 
 
 def filled(toy: Toy) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flows.steps.sources import files_of, map_context
+from tests.engine import files_only
 from tests.toy import Toy, deal, page
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
@@ -97,6 +98,7 @@ def test_a_source_conformed_in_part_is_complete_until_nowhere(loaded: Toy) -> No
         assert dict(known)["users"] is not None
 
 
+@files_only
 def test_a_slice_that_needs_more_memory_than_loading_has_gets_it(tmp_path: Path) -> None:
     """A stream of large records would otherwise fail every night at the same record."""
     toy = Toy(tmp_path)

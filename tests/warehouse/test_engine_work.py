@@ -16,6 +16,7 @@ from flows.steps.sources import files_of, map_context
 from metrics.compute import recompute
 from metrics.periods import parse_period
 from metrics.resolve import resolve
+from tests.engine import files_only
 from tests.toy import Toy, deal, page
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
@@ -59,6 +60,7 @@ def load(toy: Toy, warehouse: Warehouse, run_id: str, count: int) -> tuple[int, 
     return landed, report.written, ran
 
 
+@files_only
 def test_a_batch_takes_as_many_statements_whatever_it_holds(tmp_path: Path) -> None:
     """One statement a record would be hours for a first load of millions."""
     taken = {}

@@ -14,9 +14,13 @@ from base.phones import normalise_phone
 from base.text import say
 from connectors.stream import Reject
 from flows.steps.forget import ForgetReport, forget
+from tests.engine import files_only
 from tests.toy import Toy, deal, page
 from tests.warehouse.test_land_and_conform import query
 from warehouse.forgotten import FILE, Forgotten, Redactor, load_forgotten, open_forgotten
+
+# `backup` and `forget` refuse a lake.
+pytestmark = files_only
 
 PHONE = "+79160000001"
 

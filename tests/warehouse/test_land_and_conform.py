@@ -6,18 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from base.errors import CredentialsError, MassDisappearanceError, ServerFaultError, TooManyRejectsError
 from base.text import say
 from connectors.stream import Reject
+from tests.engine import look
 from tests.toy import EPOCH, SECOND, Toy, deal, page
 
 
 def query(toy: Toy, sql: str, *, raw: bool = False) -> list[tuple[Any, ...]]:
     path: Path = toy.project().raw_path if raw else toy.project().warehouse_path
-    with duckdb.connect() as connection:
-        connection.execute(f"SET TimeZone = 'UTC'; ATTACH '{path}' AS file (READ_ONLY); USE file")
+    with look(path) as connection:
         return connection.execute(sql).fetchall()
 
 
@@ -190,7 +188,7 @@ def test_refused_credentials_cost_one_request_and_fail_every_stream(toy: Toy) ->
 
 def test_a_change_of_what_records_mean_reads_the_log_again(toy: Toy) -> None:
     toy.run({"deals": [page(deal(1, 100))]})
-    with duckdb.connect(str(toy.project().warehouse_path)) as connection:
+    with look(toy.project().warehouse_path, writes=True) as connection:
         connection.execute("UPDATE core.deals SET title = 'as mapped before'")
     toy.meaning = "another"
     toy.run({})
@@ -200,7 +198,7 @@ def test_a_change_of_what_records_mean_reads_the_log_again(toy: Toy) -> None:
 
 def test_what_was_mapped_without_its_dictionary_is_mapped_again_once_it_is_there(toy: Toy) -> None:
     toy.run({"users": [ServerFaultError(say("Сбой", "Fault"))], "deals": [page(deal(1, 100))]})
-    with duckdb.connect(str(toy.project().warehouse_path)) as connection:
+    with look(toy.project().warehouse_path, writes=True) as connection:
         connection.execute("UPDATE core.deals SET title = 'as mapped without users'")
     toy.run({"users": [page({"id": 1, "title": "Анна"})]})
 

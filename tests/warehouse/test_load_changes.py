@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from connectors.stream import Connector
 from flows.steps.sync import sync
+from tests.engine import look
 from tests.toy import Toy, ToyClient, deal, page
 
 
@@ -37,9 +36,7 @@ def load(toy: Toy, *deals: dict[str, Any]) -> None:
 
 
 def events(toy: Toy) -> list[tuple[Any, ...]]:
-    path: Path = toy.project().warehouse_path
-    with duckdb.connect() as connection:
-        connection.execute(f"SET TimeZone = 'UTC'; ATTACH '{path}' AS file (READ_ONLY); USE file")
+    with look(toy.project().warehouse_path) as connection:
         return connection.execute(
             "SELECT deal_id, event_type, from_value, to_value, epoch(occurred_at)::BIGINT, precision"
             " FROM core.deal_events ORDER BY occurred_at, event_id"

@@ -19,6 +19,7 @@ from flows.project import Project
 from flows.steps.publish import publish
 from models import WAREHOUSE
 from models.personal import is_decided, personal_kind
+from tests.engine import look
 from tests.toy import Toy
 from warehouse.company_key import FILE as KEY_FILE
 from warehouse.company_key import company_key
@@ -60,7 +61,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory, empty_files: Path) -> Pro
     folder = tmp_path_factory.mktemp("poisoned")
     shutil.copytree(empty_files, folder / "var")
     project = Toy(folder).project()
-    with duckdb.connect(str(project.warehouse_path)) as connection:
+    with look(project.warehouse_path, writes=True) as connection:
         connection.begin()
         for table in WAREHOUSE.sorted_tables:
             if table.fullname != "meta.schema_revision":

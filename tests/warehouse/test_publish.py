@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from flows.steps.publish import publish
+from tests.engine import files_only, look
 from tests.toy import Toy, deal, page
 
 
@@ -63,11 +64,12 @@ def test_a_log_left_by_an_analyst_who_wrote_changes_nothing_in_the_next_file(toy
     assert titles(path) == ["Deal 1"]
 
 
+@files_only
 def test_a_failed_copy_leaves_the_old_file_in_place(toy: Toy, tmp_path: Path) -> None:
     toy.run({"deals": [page(deal(1, 100))]})
     path = publish(toy.project(), clock=toy.clock).path
     project = toy.project()
-    with duckdb.connect(str(project.warehouse_path)) as connection:
+    with look(project.warehouse_path, writes=True) as connection:
         connection.execute("CHECKPOINT")
     os.rename(project.warehouse_path, tmp_path / "away")
     project.warehouse_path.write_bytes(b"this is no database" * 1000)

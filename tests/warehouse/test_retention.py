@@ -12,6 +12,7 @@ from flows.project import Project
 from flows.steps.replay import replay
 from flows.steps.retain import RetainReport, retain
 from tests.e2e.state import State, read_state
+from tests.engine import look
 from tests.toy import SECOND, Toy, ToyClient, deal, page
 from tests.warehouse.test_land_and_conform import query
 
@@ -100,9 +101,8 @@ def test_a_dictionary_keeps_its_latest_version_whatever_its_age(keeping: Keeping
 
 def test_nothing_is_let_go_before_it_is_in_the_core(keeping: KeepingToy) -> None:
     """Landed, killed, and older than its keeping at the next night: it would be lost without ever being counted."""
-    import duckdb
 
-    with duckdb.connect(str(keeping.project().warehouse_path)) as connection:
+    with look(keeping.project().warehouse_path, writes=True) as connection:
         connection.execute("UPDATE meta.watermarks SET seq = 2 WHERE stream = 'deals'")
     keeping.raw_days = {"deals": 1}
     keeping.clock.advance(300 * DAY)

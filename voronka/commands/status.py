@@ -70,6 +70,7 @@ def status_command(app: App, max_age: timedelta | None, textfile: Path | None, a
         stale=stale_streams(streams, now, max_age) if max_age else (),
         stale_file=stale_file(files, now, max_age) if max_age else None,
         max_age=max_age,
+        attach_statement=project.lake.attach_statement if project.lake else None,
     )
     if textfile is not None:
         from voronka.reports.exposition import write_exposition
@@ -85,10 +86,13 @@ def status_command(app: App, max_age: timedelta | None, textfile: Path | None, a
 def _files(project: Project) -> list[FileSize]:
     from voronka.reports.status import PUBLISHED
 
+    published = _file(PUBLISHED, say("Для аналитиков", "For analysts"), project.publish_path)
+    if project.lake is not None:
+        return [published]
     return [
         _file("warehouse", say("Рабочая база", "Warehouse"), project.warehouse_path),
         _file("raw", say("Загруженное как есть", "Raw records"), project.raw_path),
-        _file(PUBLISHED, say("Для аналитиков", "For analysts"), project.publish_path),
+        published,
     ]
 
 

@@ -37,6 +37,8 @@ class Status:
     stale_file: FileSize | None = None
     max_age: timedelta | None = None
     raw_sizes: Sequence[RawSize] = ()
+    # SQL by which analysts open the lake; None = there are files.
+    attach_statement: str | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -176,6 +178,9 @@ def _show_files(page: Page, status: Status) -> None:
         for file in status.files
     ]
     page.table(fields, rows)
+    if status.attach_statement is not None:
+        page.heading(say("Открыть озеро в DuckDB, только на чтение", "To open the lake in DuckDB, read-only"))
+        page.verbatim(f"{status.attach_statement};")
     published = next((file for file in status.files if file.name == PUBLISHED), None)
     if published is None or published.size is None:
         page.say(say("Файла для аналитиков ещё нет: voronka publish.", "No analysts' file yet: voronka publish."))
@@ -224,5 +229,6 @@ def status_document(status: Status) -> dict[str, Any]:
         ],
         "raw": raw_sizes_document(status.raw_sizes),
         "read_from": status.origin.path,
+        "attach": status.attach_statement,
         "status": "done" if status.is_fresh else "failed",
     }

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from bitrix24_office import BASE_URL, MOSCOW, SECRET
 
 from base.clock import FakeClock
@@ -20,6 +19,7 @@ from demo.http import SeededFaults
 from flows.project import Project, Source
 from flows.steps.sync import sync
 from metrics.settings import Company
+from tests.engine import lake_at, look
 
 
 class Portal:
@@ -43,6 +43,7 @@ class Portal:
             company=Company(zone=MOSCOW),
             warehouse_path=folder / "var" / "warehouse.duckdb",
             raw_path=folder / "var" / "raw.duckdb",
+            lake=lake_at(folder),
             publish_path=folder / "analytics.duckdb",
             sources={"b24": Source(name="b24", type="bitrix24", settings=settings)},
             state_dir=folder / "var" / "state",
@@ -53,8 +54,7 @@ class Portal:
         assert [str(error) for error in report.errors] == []
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{self.project.warehouse_path}' AS stored (READ_ONLY); USE stored")
+        with look(self.project.warehouse_path) as connection:
             return connection.execute(query).fetchall()
 
     def living(self) -> dict[str, str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import msgspec
 
 from base.clock import FakeClock
@@ -24,6 +23,7 @@ from demo.onec.world import ACCOUNTS, CURRENCIES, INVOICES, PARTIES, RECEIPTS, R
 from flows.project import Project, Source
 from flows.steps.sync import SyncReport, sync
 from metrics.settings import Company
+from tests.engine import lake_at, look
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -180,6 +180,7 @@ class Books:
             company=Company(zone=MOSCOW),
             warehouse_path=self.folder / "var" / "warehouse.duckdb",
             raw_path=self.folder / "var" / "raw.duckdb",
+            lake=lake_at(self.folder),
             publish_path=self.folder / "analytics.duckdb",
             sources={"books": Source(name="books", type="onec", settings=odata_settings())},
             state_dir=self.folder / "var" / "state",
@@ -199,7 +200,7 @@ class Books:
         )
 
     def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.project.warehouse_path), read_only=True, config={"threads": 1}) as connection:
+        with look(self.project.warehouse_path) as connection:
             return connection.execute(query, list(values)).fetchall()
 
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from sheet_files import NOW, PAYMENTS, Loaded, csv_text, load, write
 
 from base.clock import FakeClock
 from flows.steps.sync import sync
+from tests.engine import look
 from voronka.config import load_project
 
 LATER = NOW + timedelta(hours=1)
@@ -130,7 +130,7 @@ def test_what_was_taken_back_is_marked_in_the_core(tmp_path: Path, empty_files: 
         assert sync(load_project(tmp_path / "voronka.toml"), clock=clock).is_ok
 
     def rows(query: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(tmp_path / "var" / "warehouse.duckdb"), read_only=True) as file:
+        with look(tmp_path / "var" / "warehouse.duckdb") as file:
             return file.execute(query).fetchall()
 
     night(2, 3, 4)

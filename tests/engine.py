@@ -1,0 +1,73 @@
+"""Which engine the tests run on: files, or with VORONKA_ENGINE=lake a lake with a PostgreSQL of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests import postgres
+from warehouse.address import Lake
+from warehouse.lake import attach_lake
+from warehouse.lake_schema import ensure_lake
+
+IS_LAKE = os.environ.get("VORONKA_ENGINE", "file") == "lake"
+# What a lake has not, or has not yet.
+files_only = pytest.mark.skipif(IS_LAKE, reason="files only")
+
+
+def make_lake(folder: Path) -> Lake:
+    """A lake without a table, with its data in `folder`."""
+    server = postgres.server()
+    return Lake(address=server.address(server.create_database()), data_path=folder / "lake")
+
+
+@cache
+def lake_at(folder: Path) -> Lake | None:
+    """The lake of a test's folder, with its tables; None when tests run on files. Its data lies with the server's: what
+    tests find in their folders is what a command left there."""
+    if not IS_LAKE:
+        return None
+    server, template = postgres.server(), _template()
+    database = server.create_database(template)
+    lake = Lake(address=server.address(database), data_path=server.folder / database)
+    shutil.copytree(server.folder / "template", lake.data_path)
+    for name in ("raw", "warehouse"):
+        place = f"{lake.data_path / name}/"
+        server.query(f"UPDATE voronka_{name}.ducklake_metadata SET value = '{place}' WHERE key = 'data_path'", database)
+    return lake
+
+
+def lake_table(folder: Path) -> str:
+    """What a configuration in the folder says of its lake; nothing when tests run on files."""
+    lake = lake_at(folder)
+    return f'\n[warehouse]\npath = "{lake.shown}"\ndata_path = "{lake.data_path}"\n' if lake else ""
+
+
+def look(path: Path, *, writes: bool = False) -> duckdb.DuckDBPyConnection:
+    """A database to look into, by the path of its file. On a lake a company's working databases are named by where
+    they would lie: FOLDER/var/warehouse.duckdb, FOLDER/var/raw.duckdb."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    lake = lake_at(path.parent.parent) if path.parent.name == "var" else None
+    if lake is None:
+        connection.execute(f"ATTACH '{path}' AS looked_at {'' if writes else '(READ_ONLY)'}; USE looked_at")
+    else:
+        attach_lake(connection, lake)
+        connection.execute("USE landing" if path.stem == "raw" else "USE warehouse")
+    return connection
+
+
+@cache
+def _template() -> str:
+    """A database with both lakes as a first command makes them; copied, for making them takes seconds."""
+    server = postgres.server()
+    database = server.create_database()
+    with duckdb.connect(config={"threads": 1}) as connection:
+        attach_lake(connection, Lake(address=server.address(database), data_path=server.folder / "template"))
+        ensure_lake(connection)
+    return database

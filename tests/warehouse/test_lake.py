@@ -1,0 +1,215 @@
+"""A lake as it is opened: made once, migrated, written by one at a time, refused without its password."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+from base.clock import FakeClock
+from base.errors import BusyError, WarehouseError
+from base.secrets import Secret
+from base.text import Text
+from tests import postgres
+from tests.engine import make_lake
+from warehouse.address import Lake
+from warehouse.database import Files, Warehouse, open_warehouse
+from warehouse.engine import again, transaction
+from warehouse.extensions import load_extensions
+from warehouse.lake import LAKES, attach_lake
+from warehouse.lake_schema import ensure_lake
+from warehouse.migrate import HISTORIES, alembic_config, engine_over
+
+BOTH = pytest.mark.parametrize("catalog", LAKES)
+
+
+def opened(lake: Lake) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+    connection.execute("SET TimeZone = 'UTC'")
+    attach_lake(connection, lake)
+    return connection
+
+
+def schema_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[tuple[Any, ...]]:
+    """Tables, columns, types, NOT NULL, comments."""
+    return connection.execute(
+        "SELECT c.schema_name, c.table_name, c.column_name, t.comment, c.data_type, c.is_nullable, c.comment"
+        " FROM duckdb_columns() AS c JOIN duckdb_tables() AS t USING (database_name, schema_name, table_name)"
+        " WHERE c.database_name = ? ORDER BY ALL",
+        [catalog],
+    ).fetchall()
+
+
+def migrations_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> sa.Engine:
+    def cursor() -> duckdb.DuckDBPyConnection:
+        another = connection.cursor()
+        another.execute(f"USE {catalog}")
+        return another
+
+    return engine_over(cursor)
+
+
+@BOTH
+def test_migrations_and_models_give_a_lake_one_schema_which_alembic_agrees_with(catalog: str, tmp_path: Path) -> None:
+    """A migration in words that only a file understands: the first larger company would meet it."""
+    history = HISTORIES[LAKES[catalog]]
+    with opened(make_lake(tmp_path / "stepwise")) as stepwise, opened(make_lake(tmp_path / "at_once")) as at_once:
+        engine = migrations_of(stepwise, catalog)
+        with engine.connect() as connection:
+            command.upgrade(alembic_config(history, connection), "head")
+            command.check(alembic_config(history, connection))
+        ensure_lake(at_once)
+        assert schema_of(at_once, catalog) == schema_of(stepwise, catalog)
+        assert len({row[:2] for row in schema_of(at_once, catalog)}) == len(history.metadata.tables)
+
+
+def test_downgrade_takes_everything_away_from_a_lake(tmp_path: Path) -> None:
+    """The log's history alone: its words are those of the larger one, which takes half a minute."""
+    with opened(make_lake(tmp_path)) as lake:
+        engine = migrations_of(lake, "landing")
+        with engine.connect() as connection:
+            command.upgrade(alembic_config(HISTORIES["raw"], connection), "head")
+            command.downgrade(alembic_config(HISTORIES["raw"], connection), "base")
+        assert {row[1] for row in schema_of(lake, "landing")} == {"schema_revision"}
+
+
+NUMBER = "INSERT INTO main.numbers SELECT coalesce(max(number), 0) + 1 FROM main.numbers"
+CLOCK = FakeClock(datetime(2026, 11, 22, tzinfo=UTC))
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> Lake:
+    """A lake with one relation, which nobody's migrations know."""
+    lake = make_lake(tmp_path)
+    with opened(lake) as connection:
+        connection.execute("CREATE TABLE main.numbers (number BIGINT)")
+    return lake
+
+
+def numbers(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    return [number for (number,) in connection.execute("SELECT number FROM main.numbers ORDER BY number").fetchall()]
+
+
+def test_two_writers_at_once_see_each_others_commits(numbered: Lake) -> None:
+    """A picture taken before the lock, or a lock let go before the commit: both would write the same numbers, and
+    DuckLake, to which they are two harmless insertions, would keep both."""
+
+    def write(times: int) -> None:
+        with opened(numbered) as connection:
+            for _ in range(times):
+                with transaction(connection):
+                    connection.execute(NUMBER)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, [8, 8]))
+    with opened(numbered) as connection:
+        assert numbers(connection) == list(range(1, 17))
+
+
+def test_work_is_done_again_when_postgresql_is_restarted(numbered: Lake) -> None:
+    """A night that ends with its first lost connection, or work that is written twice by it."""
+    restarts = [postgres.server().restart]
+
+    def work(*, before: bool) -> None:
+        with transaction(connection):
+            if before and restarts:
+                restarts.pop()()
+            connection.execute(NUMBER)
+            if not before and restarts:
+                restarts.pop()()
+
+    with opened(numbered) as connection:
+        again(connection, CLOCK, lambda: work(before=True))
+        assert (numbers(connection), restarts) == ([1], [])
+        restarts.append(postgres.server().restart)
+        again(connection, CLOCK, lambda: work(before=False))
+        assert (numbers(connection), restarts) == ([1, 2], [])
+        postgres.server().restart()
+        again(connection, CLOCK, lambda: work(before=True))
+        assert numbers(connection) == [1, 2, 3]
+
+
+def test_what_was_written_after_the_lock_was_lost_is_not_committed(numbered: Lake) -> None:
+    """The lake's own connection comes back by itself and would commit beside another writer."""
+
+    def write() -> None:
+        with transaction(connection):
+            postgres.server().restart()
+            connection.execute(NUMBER)
+
+    with opened(numbered) as connection:
+        with pytest.raises(duckdb.Error):
+            write()
+        assert numbers(connection) == []
+
+
+def test_loads_run_side_by_side_and_what_reads_them_all_alone(tmp_path: Path) -> None:
+    """A recompute on another machine that sees half of a load and counts it as resolved."""
+    files = Files(warehouse=tmp_path / "here" / "lake", raw=tmp_path / "here" / "lake", lake=make_lake(tmp_path))
+    elsewhere = replace(files, warehouse=tmp_path / "there" / "lake")
+    waits: list[Text] = []
+
+    def held(where: Files, command: str) -> AbstractContextManager[Warehouse]:
+        return open_warehouse(where, command=command, clock=CLOCK, wait_seconds=2, on_wait=waits.append)
+
+    with held(files, "sync"), held(elsewhere, "sync"):
+        assert waits == []
+    with held(files, "sync"), pytest.raises(BusyError), held(elsewhere, "recompute"):
+        pass
+    with held(files, "recompute"), pytest.raises(BusyError), held(elsewhere, "sync"):
+        pass
+    assert len(waits) == 2
+    with held(elsewhere, "recompute"):
+        pass
+
+
+def test_other_errors_are_not_tried_again(numbered: Lake) -> None:
+    """A mistake in SQL would keep a command busy for a minute before it is told."""
+    calls = []
+
+    def work() -> None:
+        calls.append(1)
+        with transaction(connection):
+            connection.execute("SELECT 1 FROM main.nothing")
+
+    with opened(numbered) as connection:
+        with pytest.raises(duckdb.CatalogException):
+            again(connection, CLOCK, work)
+        assert calls == [1]
+
+
+def test_a_password_is_in_no_error_and_in_no_list_of_databases(tmp_path: Path) -> None:
+    """DuckDB quotes the whole address when PostgreSQL can't be reached, and shows it to whoever may query."""
+    password = Secret("never-to-be-seen")
+    good = make_lake(tmp_path)
+    with pytest.raises(WarehouseError) as refused:
+        opened(Lake(address="dbname=nowhere host=/nowhere", data_path=tmp_path, password=password))
+    assert password.reveal() not in str(refused.value)
+    with opened(Lake(address=good.address, data_path=good.data_path, password=password)) as connection:
+        shown = connection.execute("SELECT * FROM duckdb_databases()").fetchall()
+        shown += connection.execute("SELECT * FROM duckdb_secrets()").fetchall()
+    assert password.reveal() not in repr(shown)
+    assert good.address in repr(shown)
+
+
+def test_what_status_prints_opens_the_records_read_only_and_not_the_log(tmp_path: Path) -> None:
+    """A statement that an analyst's DuckDB refuses, or that lets them write, or shows payloads."""
+    lake = make_lake(tmp_path / "o'brien")
+    with opened(lake) as connection:
+        ensure_lake(connection)
+    with duckdb.connect() as analyst:
+        load_extensions(analyst)
+        analyst.execute(lake.attach_statement)
+        assert analyst.execute("SELECT count(*) FROM voronka.facts.kpi").fetchone() == (0,)
+        schemas = analyst.execute("SELECT DISTINCT schema_name FROM duckdb_tables() WHERE database_name = 'voronka'")
+        assert {name for (name,) in schemas.fetchall()} == {"calc", "core", "facts", "meta"}
+        with pytest.raises(duckdb.InvalidInputException, match="read-only"):
+            analyst.execute("DELETE FROM voronka.facts.kpi")

@@ -1,0 +1,113 @@
+"""What the two engines do differently with one connection: a pair of files on one machine, or a lake many write to.
+
+A connection tells itself which one it is: on a lake the catalog's own PostgreSQL is attached as `lake_lock`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import duckdb
+
+from base.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+LOCK_CATALOG = "lake_lock"
+# Any number: an advisory lock belongs to its PostgreSQL database, and a lake has one of its own.
+LOCK_KEY = 0x766F726F  # "voro"
+# Seconds before each new attempt: a PostgreSQL that is restarted is back within a minute.
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+
+# Functions are named in full: a bare name is looked for in the default catalog first, and that begins a lake's
+# transaction there, with a picture from before the lock, which then is let go before the lake commits.
+_ASK = f"FROM system.main.postgres_query('{LOCK_CATALOG}', '%s')"
+_TAKE_LOCK = _ASK % f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
+_STILL_LOCKED = _ASK % "SELECT 1"
+_IS_LAKE = f"SELECT 1 FROM system.main.duckdb_databases() WHERE database_name = '{LOCK_CATALOG}'"
+# DuckDB hands PostgreSQL's words on without its codes; a test holds them.
+_PASSING = (
+    "server closed the connection",
+    "Unable to connect to Postgres",
+    "terminating connection",
+    "Transaction conflict",
+    'Failed to execute query "ROLLBACK"',
+    'Failed to execute query "COMMIT"',
+)
+
+
+def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:
+    return connection.execute(_IS_LAKE).fetchone() is not None
+
+
+def temporary_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Names of the connection's temporary tables. `duckdb_tables()` tells how large each relation is, temporary or not,
+    and on a lake asks PostgreSQL for it: ten times the cost."""
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_columns() WHERE database_name = 'temp'"
+        " EXCEPT SELECT view_name FROM duckdb_views() WHERE temporary"
+    )
+    return {name for (name,) in found.fetchall()}
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what the block did, or nothing of it. On a lake nobody else writes meanwhile, on no machine."""
+    if is_lake(connection):
+        with locked(connection):
+            yield
+        return
+    connection.execute("BEGIN")
+    with _ended(connection):
+        yield
+
+
+@contextmanager
+def locked(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """A transaction under the lake's write lock. PostgreSQL frees the lock of a killed process.
+
+    DuckDB ends the transactions of attached databases in reverse order: the one that was begun first, the lock's, is
+    the last to end, when the lake has committed.
+    """
+    connection.execute("BEGIN")
+    with _ended(connection):
+        connection.execute(_TAKE_LOCK).fetchall()
+        yield
+        # A lock is lost with its connection. What was written without one must not be committed.
+        connection.execute(_STILL_LOCKED).fetchall()
+
+
+@contextmanager
+def _ended(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # What made it is being raised already: an error inside may have ended the transaction, or the engine has given
+        # up on the whole file, or the lake's PostgreSQL is not there to be told.
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def again(connection: duckdb.DuckDBPyConnection, clock: Clock, work: Callable[[], T]) -> T:
+    """What `work` gives. On a lake the whole of it is done again, while PostgreSQL is being restarted or when another
+    writer came first. It must bear that: a commit whose answer was lost may have happened."""
+    for pause in PAUSES if is_lake(connection) else ():
+        try:
+            return work()
+        except duckdb.Error as error:
+            if not may_pass(error):
+                raise
+            logger.warning("event=transaction_again error=%s seconds=%s", type(error).__name__, pause)
+        clock.sleep(pause)
+    return work()
+
+
+def may_pass(error: duckdb.Error) -> bool:
+    """Whether the same may succeed in a moment."""
+    return any(words in str(error) for words in _PASSING)
