@@ -22,7 +22,7 @@ from warehouse.mapping import Columns, Mapped, answer, unpack
 # Sent at a time: their payloads are in memory, and in the pipe's buffers.
 PIECE_RECORDS = 640
 # Under way: as much as helpers do while a batch lands or a slice is merged, and some megabytes of payloads.
-PIECES_UNDER_WAY = 8
+PIECES_UNDER_WAY = 4
 # Mapped and not taken: only rows, and of them a slice and what is begun of the next one.
 PIECES_WAITING = 40
 

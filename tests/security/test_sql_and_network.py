@@ -93,7 +93,9 @@ OURS = {
     "', '.join((f't.{name}' for name in table.schema.names))",
     "', '.join(OUTCOMES)", "' + '.join(OUTCOMES)", "table.fullname",
     # The name under which a command has attached its own database.
-    "self.home", "home", "f'\"{self.home}\"'",
+    "self.home", "home", "f'\"{self.home}\"'", "working",
+    # The name of DuckDB's secret that holds a lake's password.
+    "secret",
     # Texts of SQL made beside it from the above, their values being parameters or `literal(…)`.
     "newest", "stale", "differs or 'FALSE'", "clause", "where", "due", "rest", "counts", "conventions", "maturity",
     "before", "declared", "given", "values", "num", "den", "value",
