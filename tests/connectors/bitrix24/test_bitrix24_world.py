@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +79,18 @@ class Disturbance:
         self.dice = random.Random(seed)
         self.ids = {name: sorted(int(r.get("ID", r.get("id"))) for r in portal.world.tables[name]) for name in COMPARED}
         self.next_id = 90_000_000
+        # Requests come from several threads, and each is followed by an edit.
+        self.one_at_a_time = threading.Lock()
 
     def pick(self, table: str) -> int | None:
         living = [number for number in self.ids[table] if number in self.portal.world.tables[table]]
         return self.dice.choice(living) if living else None
 
     def edit(self, method: str = "") -> None:
+        with self.one_at_a_time:
+            self._edit()
+
+    def _edit(self) -> None:
         world, now = self.portal.world, self.portal.clock.now()
         deal = self.pick("deals")
         if deal is not None:
