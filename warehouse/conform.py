@@ -233,7 +233,7 @@ class Conformer:
         of a given number of `chunks`: more is being read."""
         connection, source = self._connection, context.source
         version, mark = self._mark(stream, context)
-        start = self._start_of(stream, context)
+        start = _start(version, mark)
         end = last = bookkeeping.last_seq(connection, source, stream.name)
         report = ConformReport()
         if last > start and stream.map is not None:
@@ -255,9 +255,7 @@ class Conformer:
 
     def _start_of(self, stream: Stream[Any], context: MapContext) -> int:
         """The `seq` behind which conforming goes on."""
-        version, mark = self._mark(stream, context)
-        # What decides a record's meaning has changed: everything is read again.
-        return mark.seq if mark.mapping_version == version else 0
+        return _start(*self._mark(stream, context))
 
     def _conform_chunks(
         self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int], report: ConformReport
@@ -367,6 +365,11 @@ class Conformer:
             ).fetchall()
             dictionaries[name] = dict(found)
         return replace(context, dictionaries=dictionaries, cache={})
+
+
+def _start(version: str, mark: bookkeeping.Watermark) -> int:
+    # What decides a record's meaning has changed: everything is read again.
+    return mark.seq if mark.mapping_version == version else 0
 
 
 def _judged(
