@@ -29,7 +29,7 @@ from warehouse import bookkeeping
 from warehouse.ahead import Ahead
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
-from warehouse.engine import again
+from warehouse.engine import again, lacks_memory
 from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
 from warehouse.merge import Merger
@@ -219,9 +219,9 @@ class Conformer:
         while True:
             try:
                 done = again(self._connection, self._clock, commit)
-            except duckdb.OutOfMemoryException:
+            except duckdb.Error as error:
                 # Rarely are a stream's records so large; then the same slice again, with room.
-                if not self._warehouse.raise_memory_limit():
+                if not (lacks_memory(error) and self._warehouse.raise_memory_limit()):
                     raise
                 continue
             reached("conform.after_commit")

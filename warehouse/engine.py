@@ -111,3 +111,8 @@ def again(connection: duckdb.DuckDBPyConnection, clock: Clock, work: Callable[[]
 def may_pass(error: duckdb.Error) -> bool:
     """Whether the same may succeed in a moment."""
     return any(words in str(error) for words in _PASSING)
+
+
+def lacks_memory(error: duckdb.Error) -> bool:
+    """Whether the memory limit was too low; at a COMMIT the engine tells it as a failed transaction."""
+    return isinstance(error, duckdb.OutOfMemoryException) or "could not allocate block" in str(error)
