@@ -18,6 +18,10 @@ from warehouse.staging import ORDINAL, Staged
 # Columns that say a record is gone, and what they say then.
 GONE = {"is_deleted": "TRUE", "is_removed": "TRUE", "is_active": "FALSE"}
 
+# From so many rows on it is worth asking whether all of them are new, as in a first load: inserted they take half of
+# what merging takes.
+MANY_ROWS = 2_048
+
 
 class Merger:
     """Merges into the core rows of one source, inside the caller's transaction."""
@@ -77,6 +81,10 @@ class Merger:
         removed = ", is_removed = FALSE" if "is_removed" in table.columns and "is_removed" not in columns else ""
         inserted = [*columns, *local]
         flags = [name for name in ("is_deleted", "is_removed") if name in table.columns and name not in columns]
+        into = f"{table.fullname} (source, {_list('', [*inserted, *flags])}, version, loaded_at)"
+        made = f"$source, {_list('s', inserted)}{''.join(', FALSE' for _ in flags)}, s.version, $now"
+        if self._count(staged.rows) >= MANY_ROWS and not self._has_any_of(table, key, staged.rows):
+            return self._run(f"INSERT INTO {into} SELECT {made} FROM ({latest}) AS s")
         # A new version that says nothing new leaves the row as old as it was.
         lifted = "".join(f" OR t.{flag}" for flag in flags)
         return self._run(
@@ -85,8 +93,7 @@ class Merger:
             f" WHEN MATCHED AND (t.version IS NULL OR s.version > t.version OR (s.version = t.version AND {same}))"
             f" THEN UPDATE SET {_assign([*values, *local])}, version = s.version,"
             f" loaded_at = CASE WHEN {same}{lifted} THEN $now ELSE t.loaded_at END{alive}{removed}"
-            f" WHEN NOT MATCHED THEN INSERT (source, {_list('', [*inserted, *flags])}, version, loaded_at)"
-            f" VALUES ($source, {_list('s', inserted)}{''.join(', FALSE' for _ in flags)}, s.version, $now)"
+            f" WHEN NOT MATCHED THEN INSERT {into.removeprefix(table.fullname)} VALUES ({made})"
         )
 
     def _merge_deletions(self, table: sa.Table, query: str, key: Sequence[str]) -> int:
@@ -123,7 +130,7 @@ class Merger:
                 f" JOIN temp.{owners} AS o ON {_equal('r', 'o', owner)} AND r.{ORDINAL} = o.{ORDINAL}"
             )
         values = [name for name in staged.into.columns if name not in key]
-        if set(owner) <= set(key) and not self._has_rows_of(table, owner, owners):
+        if set(owner) <= set(key) and not self._has_any_of(table, owner, f"temp.{owners}"):
             written = self._insert_children(table, [*key, *values], latest)
             self._connection.execute(f"DROP TABLE temp.{owners}")
             return written
@@ -141,10 +148,11 @@ class Merger:
         self._connection.execute(f"DROP TABLE temp.{owners}")
         return written
 
-    def _has_rows_of(self, table: sa.Table, owner: Sequence[str], owners: str) -> bool:
+    def _has_any_of(self, table: sa.Table, key: Sequence[str], rows: str) -> bool:
+        """A row of this source is known by a key, or the part of one, of these rows."""
         row = self._connection.execute(
-            f"SELECT EXISTS (SELECT 1 FROM {table.fullname} AS t SEMI JOIN temp.{owners} AS o"
-            f" ON t.source = $source AND {_equal('t', 'o', owner)})",
+            f"SELECT EXISTS (SELECT 1 FROM {table.fullname} AS t SEMI JOIN {rows} AS s"
+            f" ON t.source = $source AND {_equal('t', 's', key)})",
             {"source": self._source},
         ).fetchone()
         return row is not None and bool(row[0])

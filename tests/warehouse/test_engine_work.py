@@ -21,6 +21,7 @@ from tests.toy import Toy, deal, page
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.land import Batch, Landing, StreamRun
+from warehouse.merge import MANY_ROWS
 
 WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE")
 
@@ -84,6 +85,23 @@ def test_known_records_write_nothing_and_are_not_mapped_again(toy: Toy) -> None:
     assert written_to(first, "core") != []
     assert written_to(again, "core") == []
     assert not any("core." in query for query in again)
+
+
+def test_rows_that_are_all_new_are_inserted_and_others_merged(toy: Toy) -> None:
+    """A merge takes twice as long; an insert of what is known already would double it."""
+    count = MANY_ROWS + 100
+    with open_warehouse(files_of(toy.project()), command="test", clock=toy.clock) as warehouse:
+        _, written, first = load(toy, warehouse, "first", count)
+        landed, added, _ = load(toy, warehouse, "second", 2 * count)
+        found = warehouse.connection.execute(
+            "SELECT count(*), count(DISTINCT deal_id), count_if(is_deleted), count(version) FROM core.deals"
+        ).fetchone()
+    assert written == 2 * count
+    of_rows = [query.partition("(")[0].strip() for query in written_to(first, "core") if "FROM _rows_" in query]
+    assert "INSERT INTO core.deals" in of_rows
+    assert not any(query.startswith("MERGE INTO core.deals ") for query in of_rows)
+    assert (landed, added) == (count, 2 * count)
+    assert found == (2 * count, 2 * count, 0, 2 * count)
 
 
 @dataclass(frozen=True)
