@@ -84,6 +84,13 @@ def parse_purpose(text: str) -> Purpose:
 
 def read_vat_amount(cleaned: str) -> Decimal | None:
     """The `vat_amount` of a purpose's `clean_purpose`, in a tenth of the time that all of it takes."""
+    folded = cleaned.lower()
+    place = folded.find("ндс")
+    if place >= 0 and len(folded) == len(cleaned):
+        # As nearly all texts have it: once, with a rate and an amount with a point.
+        match = _COMMON_VAT.match(folded, place)
+        if match is not None and folded.find("ндс", match.end()) < 0 and not _may_be_cut(match.end(), cleaned):
+            return Decimal(match[1])
     parts = _vat_parts(cleaned)
     if parts:
         return _total(parts)
@@ -179,6 +186,8 @@ _VAT = _compile(
     rf"|[-–—:=,.]*\s?(?P<bare>(?=[\d ']{{3}}|\d+[.,=-]\d){_AMOUNT})(?!\s?%)"
     r"(?:\s?р(?:уб)?\.?)?(?:\s?\(?(?P<rate_after>\d{1,2})\s?%)?)"
 )
+# What `_VAT` finds too, said in one way only. A rate of 0 and amounts too long to be any are for it to read.
+_COMMON_VAT = re.compile(r"ндс ?\(?[1-9]\d?%\)? ?(\d{1,15}\.\d\d)(?!\d|\s?%)", re.ASCII)
 _NO_VAT = _compile(
     r"без\s?(?:учета\s?)?(?:налога\s?)?\(?\s?ндс|ндс\s?(?:не\s?(?:обл|предусм|начисл|взим)|нет)|не\s?обл[а-я]*\.?\s?(?:ндс|налогом)"
 )

@@ -312,6 +312,22 @@ def test_cleaned_texts_have_single_plain_spaces_and_no_yo(text: str) -> None:
     assert "".join(cleaned.split()) in "".join(text.replace("ё", "е").replace("Ё", "Е").split())
 
 
+VAT_WORDS = st.sampled_from(
+    [
+        "НДС", "ндс", "Ндс", " ", "(", ")", "20%", "22%", "0%", "10/110", "%", " %", "100.00", "1 000.00", "12.5",
+        "12.345", "руб", "в т.ч.", "без", "ß", "1", "00", ".", ",", "\u0661", "сумма ", "по ставке", "№" * LONGEST,
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(st.lists(VAT_WORDS, max_size=9).map("".join))
+def test_the_quick_way_to_vat_finds_what_the_careful_one_does(text: str) -> None:
+    """A second part, a cut end, another script's digit, a per cent sign behind the amount."""
+    quick, careful = read_vat_amount(clean_purpose(text)), parse_purpose(text).vat_amount
+    assert (quick, str(quick)) == (careful, str(careful))
+
+
 @pytest.mark.parametrize(
     "text", ["Без НДС", "без налога (НДС)", "НДС не обл.", "не облагается налогом", "Необл. налогом"]
 )
