@@ -18,6 +18,14 @@ from types import TracebackType
 from typing import IO, Protocol, Self
 
 _LENGTH_BYTES = 8
+# A helper takes and frees the same megabytes at every piece. Kept, and by the C library alone, it does its work in two
+# thirds of the CPU time: the system clears no pages anew, and Python's own pool fetches none.
+_KEPT_BYTES = "33554432"
+STEADY_MEMORY = {
+    "PYTHONMALLOC": "malloc",
+    "MALLOC_MMAP_THRESHOLD_": _KEPT_BYTES,
+    "MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES,
+}
 ROOT = Path(__file__).parent.parent
 
 
@@ -89,7 +97,7 @@ class _Helper:
             [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**_memory(), **os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
 
     @property
@@ -117,6 +125,15 @@ class _Helper:
                     pipe.close()
                 except OSError:
                     continue  # what it still held for a process that is gone
+
+
+def _memory() -> dict[str, str]:
+    """Said to glibc only: other C libraries have slower ways of their own."""
+    try:
+        is_glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (ValueError, OSError, AttributeError):
+        is_glibc = False
+    return STEADY_MEMORY if is_glibc else {}
 
 
 def serve(work: Callable[[bytes], bytes]) -> None:
