@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -85,6 +86,14 @@ class Reject:
     payload: bytes | None = None
 
 
+# Of a payload's digest, by which it is known again.
+HASH_BYTES = 16
+
+
+def payload_hash(payload: bytes) -> bytes:
+    return blake2b(payload, digest_size=HASH_BYTES).digest()
+
+
 @dataclass(kw_only=True)
 class Page:
     """One answer's records in columns. The four lists are equally long, one entry a record.
@@ -94,11 +103,12 @@ class Page:
     the time by which the stream is read (0 = none) and bounds the look-up of payloads already known.
     """
 
-    ids: list[str]
-    payloads: list[bytes]
-    versions: list[int]
-    cursors: list[int]
-    origins: list[str] | None = None  # file:line, for files; not part of the payload's identity
+    ids: Sequence[str]
+    payloads: Sequence[bytes]
+    versions: Sequence[int]
+    cursors: Sequence[int]
+    origins: Sequence[str] | None = None  # file:line, for files; not part of the payload's identity
+    hashes: Sequence[bytes] | None = None  # of the payloads (`payload_hash`), where somebody has made them already
     # Ids the vendor reports as deleted; they become tombstones.
     deleted: list[str] = field(default_factory=list)
     # Ids that exist, told without their records: a cheap sweep for what was deleted without a word.
@@ -121,6 +131,14 @@ class Page:
     # True: there has never been anything that this stream reads (no file of its kind in the folder), so it holds no
     # number back. Of a `files` stream the last page decides.
     is_idle: bool = False
+
+    def put(self, record_id: str, payload: bytes, *, version: int = 0, cursor: int = 0) -> None:
+        """One record more, in a page of lists."""
+        for column, value in zip(
+            (self.ids, self.payloads, self.versions, self.cursors), (record_id, payload, version, cursor), strict=True
+        ):
+            assert isinstance(column, list)
+            column.append(value)
 
 
 @dataclass(frozen=True, kw_only=True)

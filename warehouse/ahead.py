@@ -18,13 +18,14 @@ from base.helpers import Crew, HelperError
 from base.secrets import Secret
 from connectors.stream import MapContext, Mapper, Settings, Target
 from warehouse.mapping import Columns, Mapped, answer, unpack
+from warehouse.received import send_column
 
 # Sent at a time: their payloads are in memory, and in the pipe's buffers.
 PIECE_RECORDS = 640
 # Under way: as much as helpers do while a batch lands or a slice is merged, and some megabytes of payloads.
 PIECES_UNDER_WAY = 4
 # Mapped and not taken: only rows, and of them a slice and what is begun of the next one.
-PIECES_WAITING = 40
+PIECES_WAITING = 64
 
 
 @dataclass
@@ -87,7 +88,9 @@ class Ahead:
         count = len(columns[0])
         for start in range(0, count, PIECE_RECORDS):
             piece = [column[start : start + PIECE_RECORDS] for column in columns]
-            sent = pickle.dumps((self._transform, self._context, piece))
+            sent = pickle.dumps(
+                (self._transform, self._context, [send_column(column) for column in piece]), pickle.HIGHEST_PROTOCOL
+            )
             is_last = start + PIECE_RECORDS >= count
             self._pieces.append(_Piece(last if is_last else None, piece[:3], sent, self._crew.submit(sent)))
         self.given = last

@@ -17,8 +17,10 @@ from typing import Any
 import duckdb
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from base.clock import Clock
+from base.columns import Column
 from base.helpers import Crew, HelperError, Helpers
 from base.points import reached
 from base.secrets import Secret
@@ -152,8 +154,8 @@ class Conformer:
         ahead = self._ahead_of(stream, context, start)
         assert ahead is not None
         self._hand_out(stream, context, ahead, until=start)
-        # Half a slice: what lands is in memory, too.
-        chunks = max(self._slice_chunks // 2, 1)
+        # Whole slices fill row groups, which go straight to their place in the file: less would go through its log.
+        chunks = self._slice_chunks
         ends = self._chunk_ends(stream, context, start, chunks)
         if len(ends) < chunks or ahead.mapped_until() < ends[-1]:
             return None
@@ -299,17 +301,18 @@ class Conformer:
         return [end for (end,) in found.fetchall()]
 
     def _read_chunk(self, stream: Stream[Any], context: MapContext, first: int, last: int) -> Columns:
-        """Record id, operation, version, fetch time, origin and payload, each a list, in landing order."""
+        """Record id, operation, version, fetch time, origin and payload, in landing order."""
         chunk = self._connection.execute(
             "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, origin, payload, seq"
             " FROM landing.raw.records WHERE source = ? AND stream = ? AND seq > ? AND seq <= ?",
             [context.source, stream.name, first, last],
         ).to_arrow_table()
         # The log lies in its order; asking the engine for it would have it copy all payloads once more.
-        if not _is_ascending(chunk.column(6).to_pylist()):
+        if not _is_ascending(chunk["seq"]):
             chunk = chunk.sort_by("seq")
         # The payload stays bytes: the typed decoders read them without a detour over text.
-        return [column.to_pylist() for column in (*chunk.columns[:5], chunk.column(5).cast(pa.binary()))]
+        columns: list[Column[Any]] = [Column(column.combine_chunks()) for column in chunk.columns[:5]]
+        return [*columns, Column(chunk["payload"].combine_chunks(), as_bytes=True)]
 
     def _mapped(
         self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int]
@@ -328,8 +331,8 @@ class Conformer:
             yield ahead.take()
 
     def _stage(self, columns: Columns, mapped: Mapped, staging: Staging, report: ConformReport) -> None:
-        versions: list[int] = columns[2]
-        misfits = staging.append(mapped.rows, versions, report.read)
+        versions: Sequence[int] = columns[2]
+        misfits = staging.append(mapped.made, versions, report.read)
         report.rejects = _judged(columns, {**dict(mapped.rejects), **misfits}, report.rejects)
         if mapped.told:
             self._stage_tombstones(columns, mapped.told, report.read)
@@ -389,8 +392,8 @@ def _judged(
     return [reject for rejects in kept.values() for reject in rejects]
 
 
-def _is_ascending(numbers: Sequence[int]) -> bool:
-    return all(number < following for number, following in pairwise(numbers))
+def _is_ascending(numbers: pa.ChunkedArray) -> bool:
+    return pc.all(pc.less(numbers[:-1], numbers[1:])).as_py() is not False
 
 
 def mapping_version(context: MapContext, dictionaries: Sequence[str]) -> str:

@@ -17,12 +17,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from base.points import reached
+from connectors.stream import HASH_BYTES
 from models import RAW, WAREHOUSE
 from models.columns import PERSONAL
 from models.personal import is_text
 from warehouse.database import transaction
 from warehouse.forgotten import Card, Forgotten, Redactor, tail_of, words_of
-from warehouse.land import HASH_BYTES
 
 # Relations of accounting: who paid, for what.
 MONEY_TABLES = frozenset({"core.payments", "core.orders", "core.sales_documents", "core.receivables", "core.costs"})

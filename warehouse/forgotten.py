@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from base.columns import Growing
 from base.durable import write_private
 from base.errors import WarehouseError
 from base.phones import FORGOTTEN_CODE, FORGOTTEN_DIGITS
 from base.text import Text, say
+from connectors.stream import payload_hash
 from warehouse.company_key import company_key
 
 if TYPE_CHECKING:
@@ -100,12 +102,13 @@ class Forgotten:
         redactor = self.redactor(run.facet)
         keep = [place for place, name in enumerate(batch.ids) if not self.is_card(run.source, run.stream, name)]
         for name in ("ids", "payloads", "versions", "cursors", "origins"):
-            values = getattr(batch, name)
-            setattr(batch, name, [values[place] for place in keep])
+            values = list(getattr(batch, name))
+            setattr(batch, name, Growing([values[place] for place in keep]))
         batch.rests = [(sum(place < held for place in keep), position) for held, position in batch.rests]
-        batch.ids = [redactor.text(name) for name in batch.ids]
-        batch.origins = [redactor.text(origin) if origin else origin for origin in batch.origins]
-        batch.payloads = [redactor.payload(payload) for payload in batch.payloads]
+        batch.ids = Growing(redactor.text(name) for name in batch.ids)
+        batch.origins = Growing(redactor.text(origin) if origin else origin for origin in batch.origins)
+        batch.payloads = Growing(redactor.payload(payload) for payload in batch.payloads)
+        batch.hashes = Growing(map(payload_hash, batch.payloads))
         batch.rejects = [self._clean_reject(run, redactor, reject) for reject in batch.rejects]
 
     def _clean_reject(self, run: StreamRun, redactor: Redactor, reject: Reject) -> Reject:

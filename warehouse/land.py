@@ -12,24 +12,24 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
-from hashlib import blake2b
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from base.clock import Clock
+from base.columns import Growing, size_of
 from base.errors import MassDisappearanceError
 from base.memory import give_back
 from base.points import reached
 from base.text import Language, say
 from base.times import to_micros
-from connectors.stream import Page, Position, Reject
+from connectors.stream import Page, Position, Reject, payload_hash
 from warehouse.engine import again, transaction
 from warehouse.forgotten import Forgotten
 from warehouse.land_sql import APPEND, BURY, HEAL, LIFT, SWEEP
 
-HASH_BYTES = 16
 # More than both at once vanishing is not believed without a person (design promise 3).
 DISAPPEARANCE_SHARE = 0.05
 DISAPPEARANCE_COUNT = 20
@@ -39,11 +39,12 @@ DISAPPEARANCE_COUNT = 20
 class Batch:
     """Pages of one stream waiting for one commit."""
 
-    ids: list[str] = field(default_factory=list)
-    payloads: list[bytes] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    cursors: list[int] = field(default_factory=list)
-    origins: list[str | None] = field(default_factory=list)
+    ids: Growing[str] = field(default_factory=Growing)
+    payloads: Growing[bytes] = field(default_factory=Growing)
+    versions: Growing[int] = field(default_factory=Growing)
+    cursors: Growing[int] = field(default_factory=Growing)
+    origins: Growing[str | None] = field(default_factory=Growing)
+    hashes: Growing[bytes] = field(default_factory=Growing)
     deleted: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     # Where reading may resume, and how many records must be stored for it.
@@ -60,35 +61,32 @@ class Batch:
         self.versions += page.versions
         self.cursors += page.cursors
         self.origins += page.origins or [None] * len(page.ids)
+        self.hashes += map(payload_hash, page.payloads) if page.hashes is None else page.hashes
         self.deleted += page.deleted
         self.rejects += page.rejects
         if page.position is not None:
             self.rests.append((len(self.ids), page.position))
-        self.size += sum(map(len, page.payloads))
+        self.size += size_of(page.payloads)
 
     def split(self, count: int) -> tuple[Batch, Batch]:
         """The first `count` records and the others. Rejects go first, tombstones last, behind what they may end."""
         first = Batch(
-            ids=self.ids[:count],
-            payloads=self.payloads[:count],
-            versions=self.versions[:count],
-            cursors=self.cursors[:count],
-            origins=self.origins[:count],
+            **{name: column[:count] for name, column in self._columns.items()},
             rejects=self.rejects,
             rests=[rest for rest in self.rests if rest[0] <= count and not self.deleted],
         )
         others = Batch(
-            ids=self.ids[count:],
-            payloads=self.payloads[count:],
-            versions=self.versions[count:],
-            cursors=self.cursors[count:],
-            origins=self.origins[count:],
+            **{name: column[count:] for name, column in self._columns.items()},
             deleted=self.deleted,
             rests=[(max(held - count, 0), position) for held, position in self.rests[len(first.rests) :]],
         )
-        others.size = sum(map(len, others.payloads))
+        others.size = size_of(others.payloads)
         first.size = self.size - others.size
         return first, others
+
+    @property
+    def _columns(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, Growing)}
 
     @property
     def is_empty(self) -> bool:
@@ -299,9 +297,11 @@ class Landing:
             return 0
         connection = self._connection
         fetched_at = to_micros(self._clock.now())
-        _register(connection, "_batch", _as_table(batch, fetched_at))
+        table = _as_table(batch, fetched_at)
+        first_cursor = pc.min(table["cursor"]).as_py()
+        _register(connection, "_batch", table)
         try:
-            written = _one(connection, APPEND, [run.source, run.stream, run.run_id, min(batch.cursors), fetched_at])[0]
+            written = _one(connection, APPEND, [run.source, run.stream, run.run_id, first_cursor, fetched_at])[0]
             # What was unreadable before and is readable now is no reject any more.
             connection.execute(HEAL, [run.source, run.stream])
         finally:
@@ -375,35 +375,38 @@ class Landing:
 
 def _as_table(batch: Batch, fetched_at: int) -> pa.Table:
     """The batch as Arrow columns; the same payload twice in a row is one record."""
-    hashes = [blake2b(payload, digest_size=HASH_BYTES).digest() for payload in batch.payloads]
-    keep = range(len(batch.ids))
-    if len(set(batch.ids)) != len(batch.ids):
-        last: dict[str, bytes] = {}
-        kept = []
-        for place, record_id in enumerate(batch.ids):
-            if last.get(record_id) != hashes[place]:
-                kept.append(place)
-            last[record_id] = hashes[place]
-        keep = kept  # type: ignore[assignment]
-    whole = len(keep) == len(batch.ids)
-
-    def pick(values: list[object]) -> list[object]:
-        return values if whole else [values[place] for place in keep]
-
-    return pa.table(
+    versions = batch.versions.arrow(pa.int64())
+    is_dated = pc.not_equal(versions, 0)
+    table = pa.table(
         {
-            # From 1; what is left out as known leaves a gap in `seq`, which only orders.
-            "place": pa.array(range(1, len(keep) + 1), pa.int64()),
-            "record_id": pa.array(pick(batch.ids), pa.string()),  # type: ignore[arg-type]
-            "version": pa.array(pick([version or fetched_at for version in batch.versions]), pa.int64()),
-            "is_dated": pa.array(pick([version != 0 for version in batch.versions]), pa.bool_()),
-            "cursor": pa.array(pick(batch.cursors), pa.int64()),  # type: ignore[arg-type]
-            "origin": pa.array(pick(batch.origins), pa.string()),  # type: ignore[arg-type]
-            "payload_hash": pa.array(pick(hashes), pa.binary()),  # type: ignore[arg-type]
-            # By way of binary: checking UTF-8 of all at once takes half the time.
-            "payload": pa.array(pick(batch.payloads), pa.binary()).cast(pa.string()),  # type: ignore[arg-type]
+            "record_id": batch.ids.arrow(pa.string()),
+            "version": pc.if_else(is_dated, versions, fetched_at),
+            "is_dated": is_dated,
+            "cursor": batch.cursors.arrow(pa.int64()),
+            "origin": batch.origins.arrow(pa.string()),
+            "payload_hash": batch.hashes.arrow(pa.binary()),
+            "payload": _as_texts(batch.payloads),
         }
     )
+    if pc.count_distinct(table["record_id"]).as_py() != len(table):
+        table = table.take(pa.array(_without_repeats(batch), pa.int64()))
+    # From 1; what is left out as known leaves a gap in `seq`, which only orders.
+    return table.append_column("place", pa.array(range(1, len(table) + 1), pa.int64())).combine_chunks()
+
+
+def _as_texts(payloads: Growing[bytes]) -> pa.ChunkedArray:
+    """By way of binary: checking UTF-8 of all at once takes half the time. What is known as text is not checked."""
+    return payloads.arrow(pa.string(), through=pa.binary())
+
+
+def _without_repeats(batch: Batch) -> list[int]:
+    last: dict[str, bytes] = {}
+    kept = []
+    for place, (record_id, digest) in enumerate(zip(batch.ids, batch.hashes, strict=True)):
+        if last.get(record_id) != digest:
+            kept.append(place)
+        last[record_id] = digest
+    return kept
 
 
 def _register(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -9,21 +9,18 @@ from __future__ import annotations
 import gc
 import pickle
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
-from functools import lru_cache
 from pathlib import PurePath
-from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from base.helpers import serve
 from base.text import say
 from connectors.stream import BadRecord, BulkMapper, MapContext, Mapper, RawRecord, Rows, Target
+from warehouse.wire import Sent, receive, send
 
 MODULE = "warehouse.mapping"
 # What a mapping's own mistake raises at a value nobody thought of: it costs this record and not the run.
@@ -33,28 +30,44 @@ FAILURES = (BadRecord, msgspec.DecodeError, RecursionError, *DEFECTS)
 # Mapped in bulk at a time: one bad record sends so many the slow way.
 BULK_RECORDS = 512
 
-# Record id, operation, version, fetch time, origin and payload, each a list, in landing order.
-Columns = list[list[Any]]
+# Record id, operation, version, fetch time, origin and payload, in landing order.
+Columns = Sequence[Sequence[Any]]
+
+
+class SentRows(NamedTuple):
+    """A target's rows, and the owners of child lists, in columns as a helper sent them; then the places of their
+    records in the chunk."""
+
+    into: Target
+    rows: list[Sent] | None
+    ordinals: Sent | None
+    owners: list[Sent] | None
+    owner_ordinals: Sent | None
 
 
 @dataclass
 class Mapped:
     """What a chunk of records gave; places are those of the records in the chunk."""
 
-    rows: Rows
+    made: Rows | list[SentRows]
     # Records that only say whether one is gone.
     told: list[int] = field(default_factory=list)
     let_go: int = 0  # records whose payload is kept no more
     rejects: list[tuple[int, BadRecord]] = field(default_factory=list)  # place and verdict
 
+    @property
+    def rows(self) -> Rows:
+        """The rows as Python objects, of which a helper's are made here."""
+        return self.made if isinstance(self.made, Rows) else _unpack_rows(self.made)
+
 
 def map_records(transform: Mapper, context: MapContext, columns: Columns, map_many: BulkMapper | None = None) -> Mapped:
     """Map a chunk of the log in its order."""
-    mapped = Mapped(Rows())
-    rows = mapped.rows
-    record_ids, _, versions, fetched, origins, payloads = columns
+    rows = Rows()
+    mapped = Mapped(rows)
+    record_ids, ops, versions, fetched, origins, payloads = map(list, columns)
     with collector_at_rest():
-        places = _find_readable(columns, mapped)
+        places = _find_readable(ops, payloads, mapped)
         if map_many is not None:
             places = _map_in_bulk(map_many, context, places, payloads, rows)
         for place in places:
@@ -68,10 +81,10 @@ def map_records(transform: Mapper, context: MapContext, columns: Columns, map_ma
     return mapped
 
 
-def _find_readable(columns: Columns, mapped: Mapped) -> list[int]:
+def _find_readable(ops: Sequence[str], payloads: Sequence[Any], mapped: Mapped) -> list[int]:
     """The places of records to be mapped; the others are noted."""
     places = []
-    for place, (op, payload) in enumerate(zip(columns[1], columns[5], strict=True)):
+    for place, (op, payload) in enumerate(zip(ops, payloads, strict=True)):
         if op != "put":
             mapped.told.append(place)
         elif payload is None:  # retention or `forget` let it go: what the core has of it stays
@@ -112,101 +125,55 @@ def collector_at_rest() -> Iterator[None]:
 
 
 def answer(asked: bytes) -> bytes:
-    """What a helper makes of a piece."""
+    """What a helper makes of a piece: pickled, a mapping, its context, and columns of the wire."""
     transform, context, columns = pickle.loads(asked)
-    return pickle.dumps(_pack(map_records(transform, context, columns)))
-
-
-Packed = tuple[list[Any], list[int], int, list[tuple[Any, ...]]]
-
-
-def _pack(mapped: Mapped) -> Packed:
-    rows = mapped.rows
-    targets = [
-        (
-            (into.relation, into.columns, into.owned_by),
-            _pack_rows(rows.rows.get(into)),
-            rows.ordinals.get(into),
-            _pack_rows(rows.owners.get(into)),
-            rows.owner_ordinals.get(into),
-        )
-        for into in dict.fromkeys((*rows.rows, *rows.owners))
-    ]
+    mapped = map_records(transform, context, [receive(column) for column in columns])
     rejects = [(place, bad.code, bad.message, bad.path, bad.expected, bad.got) for place, bad in mapped.rejects]
-    return targets, mapped.told, mapped.let_go, rejects
+    return pickle.dumps((_pack_rows(mapped.rows), mapped.told, mapped.let_go, rejects), pickle.HIGHEST_PROTOCOL)
 
 
 def unpack(answered: bytes, targets: dict[tuple[Any, ...], Target]) -> Mapped:
     """What an answer says. `targets`: those met so far; rows of one relation from several helpers have one target."""
-    packed: Packed = pickle.loads(answered)
-    found, told, let_go, rejects = packed
-    rows = Rows()
-    for key, columns, ordinals, owner_columns, owner_ordinals in found:
-        into = targets.setdefault(key, Target(*key))
-        if columns is not None:
-            rows.rows[into], rows.ordinals[into] = _unpack_rows(columns), ordinals
-        if owner_columns is not None:
-            rows.owners[into], rows.owner_ordinals[into] = _unpack_rows(owner_columns), owner_ordinals
+    packed, told, let_go, rejects = pickle.loads(answered)
+    sent = [SentRows(targets.setdefault(key, Target(*key)), *columns) for key, *columns in packed]
     verdicts = [
         (place, BadRecord(code, message, path=path, expected=expected, got=got))
         for place, code, message, path, expected, got in rejects
     ]
-    return Mapped(rows, told, let_go, verdicts)
+    return Mapped(sent, told, let_go, verdicts)
 
 
-# ── columns on their way ────────────────────────────────────────────────────────────────────────────────────────
-
-# Between texts, and in place of None: no text that people or programs write holds them; one that does goes plainly.
-_BETWEEN, _NONE = "\x1e", "\x00"
-
-
-def _pack_rows(rows: Sequence[tuple[Any, ...]] | None) -> list[tuple[str, Any]] | None:
-    return None if rows is None else [_pack_column(column) for column in zip(*rows, strict=True)]
-
-
-def _unpack_rows(columns: Sequence[tuple[str, Any]]) -> list[tuple[Any, ...]]:
-    return list(zip(*(_UNPACK[kind](packed) for kind, packed in columns), strict=True))
+def _pack_rows(rows: Rows) -> list[tuple[Any, ...]]:
+    return [
+        (
+            (into.relation, into.columns, into.owned_by),
+            *_send_rows(rows.rows.get(into), rows.ordinals.get(into)),
+            *_send_rows(rows.owners.get(into), rows.owner_ordinals.get(into)),
+        )
+        for into in dict.fromkeys((*rows.rows, *rows.owners))
+    ]
 
 
-def _pack_column(values: tuple[Any, ...]) -> tuple[str, Any]:
-    kinds = set(map(type, values)) - {NoneType}
-    if kinds == {str}:
-        missing = values.count(None)
-        joined = _BETWEEN.join([_NONE if value is None else value for value in values] if missing else values)
-        if joined.count(_BETWEEN) == len(values) - 1 and joined.count(_NONE) == missing:
-            return "text", joined.encode("utf-8", "surrogatepass")
-    if kinds == {Decimal}:
-        return "decimal", ["" if value is None else str(value) for value in values]
-    if kinds == {date}:
-        return "date", [0 if value is None else value.toordinal() for value in values]
-    return "plain", values
+def _send_rows(
+    rows: Sequence[tuple[Any, ...]] | None, ordinals: Sequence[int] | None
+) -> tuple[list[Sent] | None, Sent | None]:
+    if rows is None or ordinals is None:
+        return None, None
+    return [send(column) for column in zip(*rows, strict=True)], send(ordinals)
 
 
-def _unpack_text(packed: bytes) -> Sequence[Any]:
-    joined = packed.decode("utf-8", "surrogatepass")
-    values = joined.split(_BETWEEN)
-    return [None if value == _NONE else value for value in values] if _NONE in joined else values
+def _unpack_rows(sent: Sequence[SentRows]) -> Rows:
+    rows = Rows()
+    for into, columns, ordinals, owners, owner_ordinals in sent:
+        if columns is not None and ordinals is not None:
+            rows.rows[into], rows.ordinals[into] = _receive_rows(columns), list(receive(ordinals))
+        if owners is not None and owner_ordinals is not None:
+            rows.owners[into], rows.owner_ordinals[into] = _receive_rows(owners), list(receive(owner_ordinals))
+    return rows
 
 
-def _unpack_decimals(packed: Sequence[str]) -> Sequence[Any]:
-    return [Decimal(text) if text else None for text in packed]
-
-
-def _unpack_dates(packed: Sequence[int]) -> Sequence[Any]:
-    return [*map(_day_of, packed)]
-
-
-@lru_cache(maxsize=4096)
-def _day_of(ordinal: int) -> date | None:
-    return date.fromordinal(ordinal) if ordinal else None
-
-
-_UNPACK: Mapping[str, Any] = {
-    "text": _unpack_text,
-    "decimal": _unpack_decimals,
-    "date": _unpack_dates,
-    "plain": lambda values: values,
-}
+def _receive_rows(columns: Sequence[Sent]) -> list[tuple[Any, ...]]:
+    return list(zip(*map(receive, columns), strict=True))
 
 
 # ── verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────

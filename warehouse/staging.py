@@ -6,7 +6,7 @@ end, and a first load's memory would grow with the number of records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,10 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from base.columns import Column
 from base.memory import give_back
 from connectors.stream import BadRecord, Rows, Target
 from models.arrow import arrow_type, find_relation
+from warehouse.mapping import Mapped, SentRows
 from warehouse.misfits import UNFIT, build_array, find_misfits, without
+from warehouse.received import array_of
+from warehouse.wire import Sent
 
 # Which record of the run a row came from: of two rows with one version the later record wins.
 ORDINAL = "_ordinal"
@@ -65,8 +69,8 @@ class Staging:
         if kind is None:
             self.drop()
 
-    def append(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> dict[int, BadRecord]:
-        """Add a chunk's rows. `versions[i]` belongs to the chunk's i-th record.
+    def append(self, made: Rows | list[SentRows], versions: Sequence[int], first_ordinal: int) -> dict[int, BadRecord]:
+        """Add a chunk's rows, as they were made here or sent. `versions[i]` belongs to the chunk's i-th record.
 
         Gives the records left out, by their place in the chunk: a value of theirs fits into no column.
 
@@ -75,27 +79,26 @@ class Staging:
         """
         misfits: dict[int, BadRecord] = {}
         try:
-            built = self._build_all(rows, versions, first_ordinal)
+            built = self._build_all(made, versions, first_ordinal)
         except UNFIT:
+            rows = Mapped(made).rows
             misfits = find_misfits(rows)
             built = self._build_all(without(rows, misfits), versions, first_ordinal)
         for view, table in built:
             self._piles[view].tables.append(table)
         return misfits
 
-    def _build_all(self, rows: Rows, versions: Sequence[int], first_ordinal: int) -> list[tuple[str, pa.Table]]:
+    def _build_all(
+        self, made: Rows | list[SentRows], versions: Sequence[int], first_ordinal: int
+    ) -> list[tuple[str, pa.Table]]:
         """Every target's table and the view it is for; nothing is added yet."""
         built = []
-        known = pa.array(versions, pa.int64())
-        for into, values in rows.rows.items():
+        known = versions.array if isinstance(versions, Column) else pa.array(versions, pa.int64())
+        for into, rows, ordinals, is_owners in _parts_of(made):
             staged = self._open(into)
-            table = _build(into.columns, staged.table, values, rows.ordinals[into], known, first_ordinal)
-            built.append((staged.rows, table))
-        for into, owners in rows.owners.items():
-            staged = self._open(into)
-            assert staged.owners is not None, f"{into.relation} has no owner"
-            table = _build(into.owned_by, staged.table, owners, rows.owner_ordinals[into], known, first_ordinal)
-            built.append((staged.owners, table))
+            view, columns = (staged.owners, into.owned_by) if is_owners else (staged.rows, into.columns)
+            assert view is not None, f"{into.relation} has no owner"
+            built.append((view, _build(columns, staged.table, rows, ordinals, known, first_ordinal)))
         return built
 
     @property
@@ -134,27 +137,50 @@ class Staging:
         return view
 
 
+# Rows as tuples, or in columns as a helper sent them.
+_Values = Sequence[tuple[Any, ...]] | list[Sent]
+
+
+def _parts_of(made: Rows | list[SentRows]) -> Iterator[tuple[Target, _Values, Sequence[int] | Sent, bool]]:
+    """Rows and owners by target, with the places of their records; whether they are owners."""
+    if isinstance(made, Rows):
+        for into, values in made.rows.items():
+            yield into, values, made.ordinals[into], False
+        for into, values in made.owners.items():
+            yield into, values, made.owner_ordinals[into], True
+        return
+    for part in made:
+        if part.rows is not None and part.ordinals is not None:
+            yield part.into, part.rows, part.ordinals, False
+        if part.owners is not None and part.owner_ordinals is not None:
+            yield part.into, part.owners, part.owner_ordinals, True
+
+
 def _build(
     columns: Sequence[str],
     table: sa.Table,
-    rows: Sequence[tuple[Any, ...]],
-    ordinals: Sequence[int],
+    rows: _Values,
+    ordinals: Sequence[int] | Sent,
     versions: pa.Int64Array,
     first_ordinal: int,
 ) -> pa.Table:
-    by_column: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    by_column: Sequence[Any] = [()] * len(columns)
+    if rows:
+        by_column = rows if isinstance(rows[0], Sent) else list(zip(*rows, strict=True))
     arrays = {
         column: _build_column(values, arrow_type(table.columns[column]))
         for column, values in zip(columns, by_column, strict=True)
     }
-    places = pa.array(ordinals, pa.int64())
+    places = array_of(ordinals, pa.int64()) if isinstance(ordinals, Sent) else pa.array(ordinals, pa.int64())
     arrays["version"] = versions.take(places)
     arrays[ORDINAL] = pc.add(places, first_ordinal)
     return pa.table(arrays)
 
 
-def _build_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _build_column(values: Sequence[Any] | Sent, kind: pa.DataType) -> pa.Array:
     """A column as `build_array` makes it; one that holds nothing, or one text, needs no look at each value."""
+    if isinstance(values, Sent):
+        return array_of(values, kind)
     first = values[0] if values else None
     if first is None and values.count(None) == len(values):
         return pa.nulls(len(values), kind)

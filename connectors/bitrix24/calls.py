@@ -68,10 +68,7 @@ class CallGroups:
                 continue
             del self._pending[call_id]
             if call.started >= since:
-                page.ids.append(call_id)
-                page.payloads.append(_payload(call_id, call))
-                page.versions.append(0)
-                page.cursors.append(call.started)
+                page.put(call_id, _payload(call_id, call), cursor=call.started)
         return page
 
     @property

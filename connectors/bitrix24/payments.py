@@ -76,7 +76,7 @@ def _read_all(client: Bitrix24Client, request: Request) -> Iterator[Page]:
     for found in scan.pages():
         is_sound = is_sound and not found.rejects
         page = as_page(found, BILLED, position=None)
-        page.living = page.ids
+        page.living = list(page.ids)
         if not scan.left and is_sound:
             page.is_whole = True
             page.position = {"since": began_at(scan, request) - OVERLAP_SECONDS, "swept": to_unix(request.end)}

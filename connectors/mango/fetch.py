@@ -96,10 +96,8 @@ def _append(page: Page, record_id: str | None, payload: bytes, cursor: int) -> N
             )
         )
         return
-    page.ids.append(record_id)
-    page.payloads.append(payload)
-    page.versions.append(0)  # the vendor numbers no versions: the time of fetching orders them
-    page.cursors.append(cursor)
+    # The vendor numbers no versions: the time of fetching orders them.
+    page.put(record_id, payload, cursor=cursor)
 
 
 # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────

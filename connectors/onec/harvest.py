@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 from base.text import say
 from connectors.onec.integrity import Ledger
+from connectors.onec.kept import Kept, pack
 from connectors.onec.movements import (
     DocumentError,
     Movement,
     OwnAccounts,
+    common_movement,
     natural_key,
-    payload_of,
     read_movements,
     record_id,
 )
 from connectors.onec.particulars import Particulars
 from connectors.onec.parts import Finding
-from connectors.onec.spool import Kept, pack
-from connectors.onec.statement import Block, Entry
+from connectors.onec.statement import Block, ClosedDocument, Entry
 
 # Harvested together: enough to be worth a block of the spool, few enough to be kept in memory.
-STRETCH_DOCUMENTS = 256
+STRETCH_DOCUMENTS = 512
 
 
 class Transfer(NamedTuple):
@@ -72,14 +72,20 @@ class Harvester:
     def __init__(self, own: OwnAccounts) -> None:
         self.documents = 0
         self._own = own
-        self._kept = Kept(0)
+        self._kept = Kept()
         self._found = Harvest()
 
     def take(self, document: Entry, line: int) -> None:
         """One document; `line` counts from where the harvest began."""
         self.documents += 1
-        found, written = self._found, document.particulars()
+        found = self._found
         found.last_line = line
+        if isinstance(document, ClosedDocument) and (movement := common_movement(document.told(), self._own)):
+            found.has_dates, found.is_torn = True, False
+            self._keep(line, movement, document.payload(movement))
+            found.ledger.add(movement)
+            return
+        written = document.particulars()
         found.has_dates = found.has_dates or bool(written.debited or written.credited)
         found.is_torn = isinstance(document, Block) and not document.is_closed
         if found.is_torn and not _is_whole(written):
@@ -90,19 +96,18 @@ class Harvester:
         except DocumentError as error:
             found.findings.append(_unreadable(document, line, error))
             return
-        json = document.json()
         for movement in movements:
-            self._keep(line, movement, json)
+            self._keep(line, movement, document.payload(movement))
         if len(movements) > 1:
             found.between.append(Transfer(0, line, bool(written.debited), bool(written.credited), movements))
         else:
             found.ledger.add(movements[0])
 
-    def _keep(self, line: int, movement: Movement, document: bytes) -> None:
+    def _keep(self, line: int, movement: Movement, payload: bytes) -> None:
         kept, key = self._kept, natural_key(movement)
         kept.lines.append(line)
         kept.ids.append(record_id(movement, key))
-        kept.payloads.append(payload_of(movement, document))
+        kept.payloads.append(payload)
         kept.days.append(movement.booked_on.toordinal())
         kept.own_accounts.append(movement.own_account)
         kept.directions.append(movement.direction)
@@ -113,7 +118,7 @@ class Harvester:
         found = self._found
         found.documents = self.documents
         found.packed, found.keys = pack(self._kept)
-        self.documents, self._kept, self._found = 0, Kept(0), Harvest()
+        self.documents, self._kept, self._found = 0, Kept(), Harvest()
         return found
 
 

@@ -17,20 +17,23 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+
+from base.columns import Column, Growing, size_of
 from base.text import say
 from base.times import local_day, start_of_day, to_micros
 from connectors.onec.archive import NESTED
 from connectors.onec.folder import FoundFile, Memory, digested, list_files, members_of
 from connectors.onec.kinds import HEAD_BYTES, ZIP, FileKind, identify, is_wrapping, sniff
 from connectors.onec.refusal import FileRefusal
-from connectors.stream import Json, Page, Position, Reject, Request
+from connectors.stream import Json, Page, Position, Reject, Request, payload_hash
 
 # A page's records; small files share one, so that a folder of daily statements isn't a page a day.
 PAGE_RECORDS = 5_000
 # Pages wait for the writer by the dozen: large records make short pages.
 PAGE_BYTES = 2 << 20
 # Put into a page at a time: it gets as much longer than it should.
-PUT_RECORDS = 250
+PUT_RECORDS = 512
 
 
 class FileRecord(NamedTuple):
@@ -46,22 +49,27 @@ class FileRecord(NamedTuple):
 class FileRecords(NamedTuple):
     """The same in columns: a file's records go to pages by the hundred."""
 
-    ids: list[str]
-    payloads: list[bytes]
-    versions: list[int]
+    ids: Sequence[str]
+    payloads: Sequence[bytes]
+    versions: Sequence[int]
     days: Sequence[date | None]
-    places: list[str]
+    places: Sequence[str | int]
+    hashes: Sequence[bytes] | None = None  # stream.payload_hash
 
     def singly(self) -> Iterator[FileRecord]:
-        return map(FileRecord._make, zip(*self, strict=True))
+        for record_id, payload, version, day, place in zip(*self[:5], strict=True):
+            yield FileRecord(record_id, payload, version, day, str(place))
 
     def part(self, start: int, end: int) -> FileRecords:
+        if start == 0 and end >= len(self.ids):
+            return self
         return FileRecords(
             self.ids[start:end],
             self.payloads[start:end],
             self.versions[start:end],
             self.days[start:end],
             self.places[start:end],
+            None if self.hashes is None else self.hashes[start:end],
         )
 
     @classmethod
@@ -113,11 +121,12 @@ class FileReader(Protocol):
 class _Draft:
     """Records and rejects waiting to become a page."""
 
-    ids: list[str] = field(default_factory=list)
-    payloads: list[bytes] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    cursors: list[int] = field(default_factory=list)
-    origins: list[str] = field(default_factory=list)
+    ids: Growing[str] = field(default_factory=Growing)
+    payloads: Growing[bytes] = field(default_factory=Growing)
+    versions: Growing[int] = field(default_factory=Growing)
+    cursors: Growing[int] = field(default_factory=Growing)
+    origins: Growing[str] = field(default_factory=Growing)
+    hashes: Growing[bytes] = field(default_factory=Growing)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -322,13 +331,18 @@ class FolderReading:
         )
 
     def _put(self, file: FoundFile, records: FileRecords) -> None:
-        draft, name = self._draft, file.name
+        draft, name, (days, places) = self._draft, file.name, (records.days, records.places)
         draft.ids += records.ids
         draft.payloads += records.payloads
         draft.versions += records.versions
-        draft.cursors += map(self._cursor_of, records.days)
-        draft.origins += [f"{name}:{place}" for place in records.places]
-        self._draft_bytes += sum(map(len, records.payloads))
+        draft.cursors += (
+            days.each(self._cursor_of, pa.int64()) if isinstance(days, Column) else map(self._cursor_of, days)
+        )
+        draft.origins += (
+            places.behind(f"{name}:") if isinstance(places, Column) else [f"{name}:{place}" for place in places]
+        )
+        draft.hashes += map(payload_hash, records.payloads) if records.hashes is None else records.hashes
+        self._draft_bytes += size_of(records.payloads)
 
     def _cursor_of(self, day: date | None) -> int:
         """A day's beginning, by which the stream is read; 0 = none."""

@@ -5,48 +5,74 @@ So a statement of a gigabyte is decoded once, and not one of its records goes on
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from base.columns import Column
+from connectors.onec.kept import Packed
 from connectors.onec.movements import KEY_BYTES
+from connectors.stream import HASH_BYTES
 
 # Kept in memory; a larger spool goes to disk. Its name is removed at once, so that a kill leaves nothing behind.
 MEMORY_BYTES = 8 << 20
 LENGTH_BYTES = 8
 
 
-class Kept(msgspec.Struct, array_like=True):
+@dataclass(frozen=True)
+class Stretch:
     """Movements of consecutive documents of one statement in columns, one entry a movement."""
 
     part: int
-    first_line: int = 0  # what the lines count from
-    lines: list[int] = []
-    ids: list[str] = []  # without the ordinal of a twin
-    payloads: list[bytes] = []
-    days: list[int] = []  # booked on, as proleptic ordinals
-    own_accounts: list[str] = []
-    directions: list[str] = []
-    keys: list[bytes] = []  # movements.natural_key
+    first_line: int  # what the lines count from
+    lines: Column[int]
+    ids: Column[str]  # without the ordinal of a twin
+    payloads: Column[bytes]
+    hashes: Column[bytes]
+    days: Column[date]  # booked on
+    own_accounts: Column[str]
+    directions: Column[str]
+    keys: Column[bytes]  # movements.natural_key
 
-    def chosen(self, places: Sequence[int]) -> Kept:
-        """Some of the entries."""
-        return Kept(
-            self.part,
-            self.first_line,
-            [self.lines[place] for place in places],
-            [self.ids[place] for place in places],
-            [self.payloads[place] for place in places],
-            [self.days[place] for place in places],
-            [self.own_accounts[place] for place in places],
-            [self.directions[place] for place in places],
-            [self.keys[place] for place in places],
+    @classmethod
+    def of(cls, part: int, first_line: int, packed: Packed) -> Stretch:
+        count = packed.count
+        return cls(
+            part,
+            first_line,
+            Column(_fixed(pa.int32(), count, packed.lines)),
+            _texts(count, packed.id_ends, packed.ids),
+            _texts(count, packed.payload_ends, packed.payloads, as_bytes=True),
+            Column(_fixed(pa.binary(HASH_BYTES), count, packed.hashes)),
+            Column(_fixed(pa.date32(), count, packed.days)),
+            _texts(count, packed.own_account_ends, packed.own_accounts),
+            _texts(count, packed.direction_ends, packed.directions),
+            Column(_fixed(pa.binary(KEY_BYTES), count, packed.keys)),
         )
+
+    def chosen(self, places: Sequence[int]) -> Stretch:
+        """Some of the entries."""
+        columns: dict[str, Any] = {
+            name: value.take(places) for name, value in vars(self).items() if isinstance(value, Column)
+        }
+        return replace(self, **columns)
+
+
+def _fixed(kind: pa.DataType, count: int, data: bytes) -> pa.Array:
+    return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(data)])
+
+
+def _texts(count: int, ends: bytes, data: bytes, *, as_bytes: bool = False) -> Column[Any]:
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
+    return Column(pa.Array.from_buffers(pa.string(), count, buffers), as_bytes=as_bytes)
 
 
 class Spool:
@@ -60,7 +86,7 @@ class Spool:
         self._keys = array("Q")
 
     def add(self, part: int, first_line: int, packed: bytes, keys: bytes) -> None:
-        """Entries as `pack` gives them, and where they stand in the file."""
+        """Entries as `kept.pack` gives them, and where they stand in the file."""
         self._keys.frombytes(keys)
         for number in (len(packed), part, first_line):
             self._file.write(number.to_bytes(LENGTH_BYTES, "big"))
@@ -68,29 +94,18 @@ class Spool:
 
     def repeated_keys(self) -> frozenset[bytes]:
         """Keys that more than one movement has."""
-        ordered = sorted(self._keys)
-        return frozenset(
-            key.to_bytes(KEY_BYTES, sys.byteorder) for key, following in pairwise(ordered) if key == following
-        )
+        keys = _fixed(pa.binary(KEY_BYTES), len(self._keys), self._keys.tobytes())
+        found = keys.value_counts()
+        return frozenset(found.field("values").filter(pc.greater(found.field("counts"), 1)).to_pylist())
 
-    def read(self) -> Iterator[Kept]:
-        decode = msgspec.msgpack.Decoder(Kept).decode
+    def read(self) -> Iterator[Stretch]:
+        decode = msgspec.msgpack.Decoder(Packed).decode
         self._file.seek(0)
         while head := self._file.read(3 * LENGTH_BYTES):
             length, part, first_line = (
                 int.from_bytes(head[place : place + LENGTH_BYTES], "big") for place in range(0, len(head), LENGTH_BYTES)
             )
-            kept = decode(self._file.read(length))
-            kept.part, kept.first_line = part, first_line
-            yield kept
+            yield Stretch.of(part, first_line, decode(self._file.read(length)))
 
     def close(self) -> None:
         self._file.close()
-
-
-_ENCODER = msgspec.msgpack.Encoder()
-
-
-def pack(kept: Kept) -> tuple[bytes, bytes]:
-    """Entries for `Spool.add`: as bytes, and their keys once more."""
-    return _ENCODER.encode(kept), b"".join(kept.keys)

@@ -15,6 +15,7 @@ import msgspec
 
 from base.text import Text, say
 from connectors.onec.kinds import SIGNATURE
+from connectors.onec.movements import Movement, payload_of
 from connectors.onec.particulars import PARTICULARS, Particulars
 from connectors.onec.refusal import FileRefusal
 from connectors.onec.shapes import TITLE, Scroll, Shape, Shapes
@@ -67,6 +68,9 @@ class Block:
         """A document's own keys, sorted."""
         return msgspec.json.encode({**self.values, TITLE: self.title}, order="sorted")
 
+    def payload(self, movement: Movement) -> bytes:
+        return payload_of(movement, self.json())
+
 
 @dataclass(slots=True)
 class ClosedDocument:
@@ -81,8 +85,16 @@ class ClosedDocument:
     def title(self) -> str:
         return self.shape.title(self.values)
 
+    def told(self) -> tuple[str, ...]:
+        """The fields of `particulars`."""
+        return self.shape.told(self.values)
+
     def particulars(self) -> Particulars:
-        return self.shape.particulars(self.values)
+        return Particulars(*self.told())
+
+    def payload(self, movement: Movement) -> bytes:
+        """What `movements.payload_of` makes of the document."""
+        return self.shape.payload(self.values, movement)
 
     def json(self) -> bytes:
         """A document's own keys, sorted."""
@@ -178,22 +190,23 @@ class Parser:
         `is_last` False: more text comes, so what is open at the end stays open.
         """
         while True:
+            if self.is_between:
+                for line, shape, values in scroll.take_documents(shapes):
+                    if not is_repeating(shape.title(values)):
+                        yield ClosedDocument(line, self.part, shape, values)
             number = scroll.line
-            if self.is_between and (found := scroll.take_document(shapes)):
-                if not is_repeating(found[0].title(found[1])):
-                    yield ClosedDocument(number, self.part, *found)
-            elif self.is_between and (document := scroll.peek_document()):
+            if self.is_between and (document := scroll.peek_document()):
                 # Its mark opens a block, so the rest of it comes by lines too.
                 self.feed(number, _take_line(scroll))
                 shapes.learn(document, self.keys)
             else:
-                line = _take_line(scroll)
-                if not line and not is_last:
+                text = _take_line(scroll)
+                if not text and not is_last:
                     return
-                done = self.feed(number, line) if line else self.finish()
+                done = self.feed(number, text) if text else self.finish()
                 if done is not None and not (done.kind == "document" and is_repeating(done.title)):
                     yield done
-                if not line:
+                if not text:
                     return
 
     def finish(self) -> Block | None:

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from base.columns import Column
 from base.times import start_of_day, to_micros
 from connectors.onec.folder import FoundFile
 from connectors.onec.kinds import STATEMENT
@@ -21,7 +25,7 @@ from connectors.onec.reading import FileRecords, Judged
 from connectors.onec.refusal import FileRefusal
 from connectors.onec.settings import OnecSettings
 from connectors.onec.side_by_side import StartCrew, start_crew
-from connectors.onec.survey import StatementRecord, Survey, day_of, survey
+from connectors.onec.survey import StatementRecord, Survey, survey
 from connectors.stream import Reject
 
 # Raised when the same file would be read differently: every file is then read once more.
@@ -95,9 +99,10 @@ class StatementReader:
                 yield FileRecords(
                     kept.ids,
                     kept.payloads,
-                    [versions[kept.part]] * len(kept.ids),
-                    [*map(day_of, kept.days)],
-                    [str(kept.first_line + line) for line in kept.lines],
+                    Column(pa.repeat(pa.scalar(versions[kept.part], pa.int64()), len(kept.ids))),
+                    kept.days,
+                    Column(pc.add(kept.lines.array, kept.first_line)),
+                    kept.hashes,
                 )
 
     def _version(self, part: Part) -> int:

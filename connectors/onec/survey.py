@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+import pyarrow as pa
+
+from base.columns import Column
 from base.helpers import HelperError
 from base.text import say
 from connectors.onec.harvest import STRETCH_DOCUMENTS, Harvest, Harvester, Transfer
@@ -26,7 +28,7 @@ from connectors.onec.integrity import Ledger
 from connectors.onec.movements import OwnAccounts, clean_account, twin_id
 from connectors.onec.parts import Finding, Part, findings_of, refuse_foreign
 from connectors.onec.side_by_side import StartCrew, can_be_cut, read_side_by_side
-from connectors.onec.spool import Kept, Spool
+from connectors.onec.spool import Spool, Stretch
 from connectors.onec.statement import Block, Entry, StatementError, read_entries
 from connectors.onec.statement_text import CHUNK_BYTES, detect_encoding
 
@@ -60,17 +62,11 @@ class Survey:
         """The movements in the file's order, once; findings are passed over."""
         with closing(self.stretches()) as stretches:
             for kept in stretches:
-                for place, line in enumerate(kept.lines):
-                    yield StatementRecord(
-                        kept.ids[place],
-                        kept.payloads[place],
-                        kept.part,
-                        kept.first_line + line,
-                        day_of(kept.days[place]),
-                        kept.own_accounts[place],
-                    )
+                columns = (kept.ids, kept.payloads, kept.lines, kept.days, kept.own_accounts)
+                for record_id, payload, line, day, account in zip(*columns, strict=True):
+                    yield StatementRecord(record_id, payload, kept.part, kept.first_line + line, day, account)
 
-    def stretches(self) -> Generator[Kept, None, None]:
+    def stretches(self) -> Generator[Stretch, None, None]:
         """The same in columns, some hundred at a time.
 
         The n-th twin within one statement gets ordinal n: bank orders for equal fees on one day are two payments.
@@ -80,14 +76,9 @@ class Survey:
             twins: list[Counter[bytes]] = [Counter() for _ in self.parts]
             for found in spool.read():
                 kept = self._counted(found) if self._sides else found
-                if not repeated.isdisjoint(kept.keys):
-                    for place, key in enumerate(kept.keys):
-                        if key in repeated:
-                            twins[kept.part][key] += 1
-                            kept.ids[place] = twin_id(kept.ids[place], twins[kept.part][key])
-                yield kept
+                yield _with_twins(kept, repeated, twins[kept.part]) if repeated else kept
 
-    def _counted(self, kept: Kept) -> Kept:
+    def _counted(self, kept: Stretch) -> Stretch:
         """Without the sides of transfers between own accounts that another document tells."""
         lines = [self._sides.get(kept.first_line + line) for line in kept.lines]
         if not any(lines):
@@ -96,9 +87,17 @@ class Survey:
         return kept.chosen([n for n, (chosen, way) in enumerate(sides) if chosen is None or way in chosen])
 
 
-@lru_cache(maxsize=4096)
-def day_of(ordinal: int) -> date:
-    return date.fromordinal(ordinal)
+def _with_twins(kept: Stretch, repeated: frozenset[bytes], met: Counter[bytes]) -> Stretch:
+    """Each twin with its ordinal; `met` counts them from stretch to stretch."""
+    keys = list(kept.keys)
+    if repeated.isdisjoint(keys):
+        return kept
+    ids = list(kept.ids)
+    for place, key in enumerate(keys):
+        if key in repeated:
+            met[key] += 1
+            ids[place] = twin_id(ids[place], met[key])
+    return replace(kept, ids=Column(pa.array(ids, pa.string())))
 
 
 # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────

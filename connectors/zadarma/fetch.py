@@ -40,7 +40,7 @@ def fetch_extensions(client: ZadarmaClient, request: Request) -> Iterator[Page]:
             card = {"number": extension}
             if client.settings.extension_names:
                 card["name"] = text_of(client.fetch_extension_card(extension).get("name"))
-            _append(page, extension, msgspec.json.encode(card))
+            page.put(extension, msgspec.json.encode(card))
     yield page
 
 
@@ -49,15 +49,8 @@ def fetch_own_numbers(client: ZadarmaClient, request: Request) -> Iterator[Page]
     for payload in client.fetch_own_numbers():
         number = msgspec.json.decode(payload, type=_Number).number
         if number is not None and str(number):
-            _append(page, str(number), payload)
+            page.put(str(number), payload)
     yield page
-
-
-def _append(page: Page, record_id: str, payload: bytes, cursor: int = 0) -> None:
-    page.ids.append(record_id)
-    page.payloads.append(payload)
-    page.versions.append(0)
-    page.cursors.append(cursor)
 
 
 # ── calls ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -151,12 +144,8 @@ def _append_billed(page: Page, direction: str, payload: bytes) -> None:
         page.rejects.append(as_reject(payload, error))
         return
     card = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
-    _append(
-        page,
-        f"{direction}-{text_of(row.id)}",
-        msgspec.json.encode({"direction": direction, "row": card}, order="sorted"),
-        wall_cursor(wall),
-    )
+    record = msgspec.json.encode({"direction": direction, "row": card}, order="sorted")
+    page.put(f"{direction}-{text_of(row.id)}", record, cursor=wall_cursor(wall))
 
 
 def _rest(page: Page, client: ZadarmaClient, plan: _Plan, window: Window) -> Page:

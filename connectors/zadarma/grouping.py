@@ -78,10 +78,7 @@ class CallGrouper:
         self._rejects = []
         for call_id, call in sorted(_without_phantoms(done).items(), key=lambda item: (item[1].first, item[0])):
             if call.first >= self._owned_from:
-                page.ids.append(call_id)
-                page.payloads.append(_payload(call_id, call))
-                page.versions.append(0)
-                page.cursors.append(wall_cursor(call.first))
+                page.put(call_id, _payload(call_id, call), cursor=wall_cursor(call.first))
         return page
 
 

@@ -24,10 +24,13 @@ from onec_files import (
     statement,
 )
 
+from connectors.onec.kept import Kept, pack
 from connectors.onec.kinds import sniff
+from connectors.onec.movements import OwnAccounts, common_movement, payload_of, read_movements
+from connectors.onec.particulars import Particulars
 from connectors.onec.shapes import Shapes
-from connectors.onec.spool import Kept, Spool, pack
-from connectors.onec.statement import StatementError, read_blocks
+from connectors.onec.spool import Spool
+from connectors.onec.statement import Block, ClosedDocument, StatementError, read_blocks, read_entries
 
 EXAMPLE_TEXT = EXAMPLE.decode("cp1251")
 
@@ -225,7 +228,7 @@ def test_a_spool_on_disk_gives_back_what_went_in_and_leaves_no_file(tmp_path: Pa
     spool = Spool(tmp_path, memory_bytes=1)
     for place in range(60):
         entries = [(n, f"id{n}", b"{%d}" % n, 1, OWN, "in", (n // 2).to_bytes(8, "big")) for n in range(10)]
-        spool.add(place % 2, 100 * place, *pack(Kept(0, 0, *map(list, zip(*entries, strict=True)))))
+        spool.add(place % 2, 100 * place, *pack(Kept(*map(list, zip(*entries, strict=True)))))
     found = [(kept.part, kept.first_line + line, kept.payloads[line]) for kept in spool.read() for line in kept.lines]
     assert found == [(place % 2, 100 * place + n, b"{%d}" % n) for place in range(60) for n in range(10)]
     assert spool.repeated_keys() == {n.to_bytes(8, "big") for n in range(5)}
@@ -253,6 +256,44 @@ def test_documents_read_at_once_are_what_they_are_line_by_line(documents: list[l
     data = end.join([*lines, "КонецФайла", ""]).encode("cp1251")
     quick = list(read_blocks(io.BytesIO(data), "cp1251"))
     assert quick == list(read_blocks(io.BytesIO(data), "cp1251", Shapes(most=0)))
+
+
+ACCOUNTS = st.sampled_from(["", OWN, SECOND, CUSTOMER, f" {OWN}", "407 028", "-"])
+DAYS_WRITTEN = st.sampled_from(["", "02.02.2026", "00.00.0000", "нет", "02.02.2026 10:00", "2026-02-03"])
+AMOUNTS_WRITTEN = st.sampled_from(
+    ["", "10.50", "10", "1 000,50", "-1.00", ".50", "1.5", "\u0661.50", "12345678901234567.00"]
+)
+
+
+@settings(max_examples=400)
+@given(
+    st.tuples(ACCOUNTS, ACCOUNTS, st.just("7701234567"), ACCOUNTS, ACCOUNTS, st.just("")),
+    st.tuples(DAYS_WRITTEN, DAYS_WRITTEN, DAYS_WRITTEN),
+    AMOUNTS_WRITTEN,
+    st.sampled_from([(OWN,), (OWN, SECOND), ()]),
+)
+def test_the_quick_way_to_a_movement_finds_what_the_careful_one_does(
+    sides: tuple[str, ...], days: tuple[str, ...], amount: str, stated: tuple[str, ...]
+) -> None:
+    """Two own accounts, an indirect settlement, a day or amount that can't be read: all for the careful way."""
+    told = (*sides, *days, amount, "007")
+    own = OwnAccounts(frozenset(stated), frozenset({OWN, SECOND}))
+    movement = common_movement(told, own)
+    if movement is not None:
+        assert read_movements(Particulars(*told), own) == [movement]
+
+
+def test_a_payload_made_at_once_is_that_of_the_document_read_by_lines() -> None:
+    """Another byte of it, and every payment of a year would be stored once more."""
+    more = {"НазначениеПлатежа": 'за "А\\Б"\tи ёж', "НовыйКлюч": "1", "Код": "0"}
+    text = statement(*[document(str(number), payer=SECOND, payee=CUSTOMER, **more) for number in range(4)])
+    entries = list(read_entries(io.BytesIO(text.encode("cp1251")), "cp1251"))[1:]
+    assert [type(entry) for entry in entries] == [Block, Block, ClosedDocument, ClosedDocument]
+    own = OwnAccounts(frozenset({SECOND}), frozenset({SECOND}))
+    for entry in entries:
+        (movement,) = read_movements(entry.particulars(), own)
+        expected = payload_of(movement, Block.json(entry if isinstance(entry, Block) else entry.block()))
+        assert entry.payload(movement) == expected
 
 
 def test_an_order_of_keys_met_before_is_read_at_once() -> None:
