@@ -38,6 +38,13 @@ def _is_utf8(stream: BinaryIO) -> bool:
     return True
 
 
+def _with_plain_ends(data: bytes) -> bytes:
+    bare = data.translate(None, b"\r")
+    if len(data) - len(bare) == data.count(b"\r\n"):
+        return bare  # the quicker way, where each CR stands before its LF
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 class TextReader:
     """A stream's text in pieces, every line ending in `\\n`; the stream stays open.
 
@@ -64,7 +71,7 @@ class TextReader:
             while data.endswith(b"\r") and (following := self._stream.read(1)):
                 data += following
             if self._has_byte_ends and b"\r" in data:
-                data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+                data = _with_plain_ends(data)
             text = self._decoder.decode(data, final=not data)
             if not self._has_byte_ends:
                 text = self._ends.decode(text, final=not data)
