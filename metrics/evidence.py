@@ -1,12 +1,14 @@
 """Evidence: what a metric's query may read and must yield, and the view that shows it record by record.
 
-A metric's body is one SELECT. It reads `calc.*` and `core.*`, and three relations put in front of it:
+A metric's body is one SELECT. It reads `calc.*` and `core.*`, and four relations put in front of it:
 
 * `periods(period, starts_on, ends_on, starts_at, ends_at, as_of, covered)`: the periods asked for;
 * `period_days(period, day, as_of, covered)`: their local days. Join on equality, `local_date = day`: DuckDB then skips
   the blocks of other days, so a month's cost does not follow the history;
 * `steps(period, source, pipeline_id, from_stage, to_stage, variant, pipeline)`: the ordered pairs of stages of every
-  pipeline, `paid` behind them all. Variant '' is the pair from the pipeline's first base stage to paid.
+  pipeline, `paid` behind them all. Variant '' is the pair from the pipeline's first base stage to paid;
+* `later_passes(period, …)`: the rows of `calc.stage_passes` to look for what lies behind a stage that was passed in the
+  period, the columns of that relation. Join by period, deal and pipeline: what was over before is not read.
 
 It yields the columns of `COLUMNS`; the ones marked optional may be left out. Rows that do not count are yielded too,
 with the rule's name in `excluded_by`, so that `explain` can say why. Records at or after `as_of` are left out here.
@@ -24,6 +26,7 @@ from metrics import splits
 from metrics.availability import Bounds
 from metrics.catalogue import Catalogue, Metric, broken_files
 from metrics.declared import Declared
+from metrics.given import given_periods, relations, stored_periods
 from metrics.header import Problem
 from metrics.literals import literal, values
 
@@ -84,86 +87,6 @@ VIEW_COLUMNS = {
 }
 VIEW_COMMENT = "One record's part in a fact, counted or left out; computed when read, for the periods of calc.periods."
 
-# Read four times over: one plan of it, not eight of `stage_map`, takes half the time to bind.
-_STEPS = """
-stage_map AS NOT MATERIALIZED (
-    SELECT p.period, p.covered, s.source, s.pipeline_id, s.stage_id, s.position, s.kind
-    FROM periods AS p
-    JOIN core.stages AS s ON s.valid_from < p.ends_on
-    QUALIFY row_number() OVER (
-        PARTITION BY p.period, s.source, s.pipeline_id, s.stage_id ORDER BY s.valid_from DESC
-    ) = 1
-),
-stage_order AS MATERIALIZED (
-    SELECT period, source, pipeline_id, stage_id, position::DOUBLE AS position, kind
-    FROM stage_map WHERE kind NOT IN ('lost', 'service')
-    UNION ALL
-    SELECT DISTINCT period, source, pipeline_id, 'paid', 'infinity'::DOUBLE, 'paid'
-    FROM stage_map WHERE list_contains(covered, 'money')
-),
-stage_pairs AS NOT MATERIALIZED (
-    SELECT
-        f.period, f.source, f.pipeline_id, f.stage_id AS from_stage, t.stage_id AS to_stage,
-        f.kind = 'base' AND t.kind = 'paid'
-            AND f.position = min(f.position) OVER (PARTITION BY f.period, f.source, f.pipeline_id, f.kind) AS is_plain
-    FROM stage_order AS f
-    JOIN stage_order AS t
-        ON t.period = f.period AND t.source = f.source AND t.pipeline_id = f.pipeline_id AND t.position > f.position
-),
-steps AS NOT MATERIALIZED (
-    SELECT period, source, pipeline_id, from_stage, to_stage,
-        concat('source=', source, ';from=', from_stage, ';to=', to_stage) AS variant, pipeline_id AS pipeline
-    FROM stage_pairs
-    UNION ALL
-    SELECT period, source, pipeline_id, from_stage, to_stage, '', '' FROM stage_pairs WHERE is_plain
-)"""
-
-
-def relations(periods: str, *metrics: Declared) -> str:
-    """The WITH list in front of these metrics' bodies; `periods` is the query that gives the relation of that name."""
-    # Binding and optimizing the pairs of stages takes longer than most metrics run: only where a body names them.
-    steps = f",{_STEPS}" if any("steps" in metric.sql for metric in metrics) else ""
-    return f"""periods AS NOT MATERIALIZED ({periods}),
-period_days AS NOT MATERIALIZED (
-    SELECT period, as_of, covered,
-        unnest(generate_series(starts_on::TIMESTAMP, ends_on::TIMESTAMP - INTERVAL 1 DAY, INTERVAL 1 DAY))::DATE AS day
-    FROM periods
-){steps}"""
-
-
-def given_periods(bounds: Iterable[Bounds]) -> str:
-    """`periods` from bounds in hand."""
-    rows = ", ".join(
-        "("
-        + ", ".join(
-            map(
-                literal,
-                (
-                    bound.period.name,
-                    bound.period.starts_on,
-                    bound.period.ends_on,
-                    bound.starts_at,
-                    bound.ends_at,
-                    bound.as_of,
-                    list(bound.covered),
-                ),
-            )
-        )
-        + ")"
-        for bound in bounds
-    )
-    names = "period, starts_on, ends_on, starts_at, ends_at, as_of, covered"
-    return f"SELECT * FROM (VALUES {rows}) AS given ({names})"
-
-
-def stored_periods(basis: str) -> str:
-    """`periods` from the periods computed so far."""
-    return (
-        "SELECT period, starts_on, ends_on, starts_at, ends_at, as_of, covered "
-        f"FROM calc.periods WHERE basis = {literal(basis)}"
-    )
-
-
 _RECORDS = """
 shares AS NOT MATERIALIZED ({shares}),
 twin_pipelines AS NOT MATERIALIZED (
@@ -208,14 +131,17 @@ LEFT JOIN shares AS s ON s.credit_id = e.person_id AND s.takes = w.takes
 WHERE w.form = 'own' OR (coalesce(e.variant, '') = '' AND (w.form = 'source' OR e.pipeline_id <> ''))"""
 
 
-def evidence(metrics: Sequence[Metric], bounds: Mapping[str, Bounds], *, is_divided: bool) -> str:
+def evidence(
+    metrics: Sequence[Metric], bounds: Mapping[str, Bounds], *, is_divided: bool, is_farthest: bool = False
+) -> str:
     """The query of these metrics' evidence in one period, every column of `COLUMNS` filled and the metric's key beside
     it; `bounds` by basis, those of all the metrics at least. `is_divided`: `calc.split_shares` has rows.
 
     `person_id` and `team` hold 'unassigned' where nobody is credited; a record that several share has a row each.
+    `is_farthest`: of the steps from a stage only the one to the last (metrics/given.py).
     """
     used = _used(metrics, bounds)
-    records = [_records(metrics, bound.basis, given_periods([bound])) for bound in used]
+    records = [_records(metrics, bound.basis, given_periods([bound]), is_farthest) for bound in used]
     return _of_period(metrics, used, _union(records), is_divided=is_divided)
 
 
@@ -325,10 +251,11 @@ def _query(
     )
 
 
-def _records(metrics: Sequence[Metric], basis: str, periods: str) -> str:
+def _records(metrics: Sequence[Metric], basis: str, periods: str, is_farthest: bool = False) -> str:
     """What the bodies of a basis yield: its metrics share `as_of`, and so the relations in front of their bodies."""
     alike = [metric for metric in metrics if metric.basis == basis]
-    return f"SELECT * FROM (WITH {relations(periods, *alike)}\n{_union(map(_record_rows, alike))})"
+    before = relations(periods, *alike, is_farthest=is_farthest)
+    return f"SELECT * FROM (WITH {before}\n{_union(map(_record_rows, alike))})"
 
 
 def _union(queries: Iterable[str]) -> str:

@@ -11,8 +11,9 @@ import duckdb
 
 from metrics.availability import Availability, Bounds
 from metrics.catalogue import Catalogue, Metric
-from metrics.evidence import evidence, given_periods, relations
+from metrics.evidence import evidence
 from metrics.facts import KPI
+from metrics.given import given_periods, relations
 from metrics.reading import fetch_rows, require_computed
 from metrics.splits import is_divided
 
@@ -91,11 +92,13 @@ def read_funnel(
 
 def _stage_form(connection: duckdb.DuckDBPyConnection, metric: Metric, form: str, bounds: Bounds) -> None:
     maturity, conventions = (_MATURITY, _CONVENTIONS) if form == "cohort" else (_NO_MATURITY, _NO_CONVENTIONS)
+    # Whose deals began where is all that is asked of them: one step from each stage tells it.
+    began = evidence([metric], {metric.basis: bounds}, is_divided=is_divided(connection), is_farthest=True)
     connection.execute(
         f"""
         INSERT INTO {FUNNEL} BY NAME
         WITH {relations(given_periods([bounds]), metric)},
-        evidence AS NOT MATERIALIZED ({evidence([metric], {metric.basis: bounds}, is_divided=is_divided(connection))}),
+        evidence AS NOT MATERIALIZED ({began}),
         {maturity},
         {conventions},
         names AS (
@@ -128,7 +131,8 @@ def _stage_form(connection: duckdb.DuckDBPyConnection, metric: Metric, form: str
 # A deal of the cohort is done when nothing happened after its last terminal event, or when it left the pipeline.
 _MATURITY = """
 cohort AS (
-    SELECT DISTINCT s.source, s.pipeline_id, s.from_stage, e.record_id AS deal_id, e.person_id, e.team, p.as_of
+    SELECT DISTINCT s.source, s.pipeline_id, s.from_stage, e.record_id AS deal_id, e.person_id, e.team,
+        p.period, p.starts_on, p.as_of
     FROM evidence AS e
     JOIN steps AS s ON s.variant = e.variant AND s.pipeline = e.pipeline
     JOIN periods AS p ON p.period = e.period
@@ -138,17 +142,20 @@ cohort AS (
 weighted AS (
     SELECT *, 1.0::DOUBLE / count(*) OVER (PARTITION BY source, pipeline_id, from_stage, deal_id) AS weight FROM cohort
 ),
-deals AS (SELECT DISTINCT source, deal_id, as_of FROM cohort),
+deals AS (SELECT DISTINCT source, deal_id, as_of, starts_on FROM cohort),
+-- A deal of the cohort entered a stage in the period: its last entry is no earlier, nor is an end that came after it.
 moves AS (
     SELECT d.source, d.deal_id, max(v.entered_at) AS moved_at, arg_max(v.pipeline_id, v.ordinal) AS pipeline_id
     FROM deals AS d
-    JOIN calc.stage_events AS v ON v.source = d.source AND v.deal_id = d.deal_id AND v.entered_at < d.as_of
+    JOIN calc.stage_events AS v
+        ON v.source = d.source AND v.deal_id = d.deal_id AND v.entered_at < d.as_of AND v.local_date >= d.starts_on
     GROUP BY d.source, d.deal_id
 ),
 ends AS (
     SELECT d.source, d.deal_id, max(t.occurred_at) AS ended_at
     FROM deals AS d
-    JOIN calc.terminal_events AS t ON t.source = d.source AND t.deal_id = d.deal_id AND t.occurred_at < d.as_of
+    JOIN calc.terminal_events AS t
+        ON t.source = d.source AND t.deal_id = d.deal_id AND t.occurred_at < d.as_of AND t.local_date >= d.starts_on
     GROUP BY d.source, d.deal_id
 ),
 maturity AS (
@@ -184,9 +191,10 @@ stood AS (
         -- A payment is no stage: it comes when it comes.
         p.kind <> 'paid' AND coalesce(p.touched_at >= c.as_of OR p.touched_at <= lag(p.touched_at) OVER deal, TRUE)
             AND NOT (p.touched_at < c.as_of AND lag(p.touched_at) OVER deal IS NULL) AS is_break
-    FROM (SELECT DISTINCT source, pipeline_id, deal_id, as_of FROM cohort) AS c
-    JOIN calc.stage_passes AS p
-        ON p.source = c.source AND p.pipeline_id = c.pipeline_id AND p.deal_id = c.deal_id AND p.kind <> 'service'
+    FROM (SELECT DISTINCT period, source, pipeline_id, deal_id, as_of FROM cohort) AS c
+    JOIN later_passes AS p
+        ON p.period = c.period AND p.source = c.source AND p.pipeline_id = c.pipeline_id AND p.deal_id = c.deal_id
+        AND p.kind <> 'service'
     WINDOW deal AS (PARTITION BY c.source, c.pipeline_id, c.deal_id ORDER BY p.position)
 ),
 walked AS (

@@ -80,6 +80,12 @@ STAGE_PASSES = relation(
     text("entry_credit_precision", "credit_precision of the responsible at entry."),
     text("credit_precision", _PRECISION),
     text("excluded_by", "duplicate, exclusion; NULL = counted."),
+    flag("is_first_of_kind", "No stage of the kind stands before it among those the deal passed in the pipeline."),
+    flag(
+        "is_ahead",
+        "Passed on an earlier day than a stage before it, or maybe so (the pipeline has several maps): who looks for "
+        "what followed a pass looks at these too.",
+    ),
 )
 
 KIND_TOUCHES = relation(
@@ -222,6 +228,9 @@ OPEN_DEALS = relation(
     text("pipeline_id", "Pipeline."),
     text("stage_id", "Stage."),
     text("kind", "Stage's kind; NULL = not in stages.csv."),
+    utc("entered_at", "Entry into that stage, UTC."),
+    day("entered_on", "Its day in the company's time zone."),
+    text("entry_team", "Team of the responsible then, by whose hours the stage's age counts; NULL = unassigned."),
     money("amount", "Amount in the CRM then, in the company's currency; declared, not paid."),
     text("person_id", "Responsible then; NULL = unassigned."),
     text("team", _TEAM),

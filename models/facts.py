@@ -106,7 +106,7 @@ FLAGS = relation(
     "facts.flags",
     "An integrity flag. A flag never changes a fact by itself.",
     text("period", "Period.", key=True),
-    text("flag", "I-01 … I-15.", key=True),
+    text("flag", "I-01 … I-16.", key=True),
     text("source", "Record's source.", key=True),
     text("record_id", "Record's id.", key=True),
     text("record_type", "deal, call, payment, activity."),

@@ -139,7 +139,7 @@ PERIOD_FLAGS = relation(
     "meta.period_flags",
     "An integrity flag that was looked for in a period, or why it could not be.",
     text("period", "Period.", key=True),
-    text("flag", "I-01 … I-15.", key=True),
+    text("flag", "I-01 … I-16.", key=True),
     utc("as_of", "Until when records were looked at, UTC, exclusive."),
     text("rule_version", "Digest of the flag's rule and of the settings it uses."),
     text("absent", "What is missing, in words; NULL = it was looked for."),

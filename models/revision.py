@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from models.columns import RAW, relation, text
 
-WAREHOUSE_REVISION = "a3afec805a26"
+WAREHOUSE_REVISION = "e81a5c1b4b8d"
 RAW_REVISION = "1998fab4d1a5"
 
 _COMMENT = "Which schema this file has: one row."

@@ -10,8 +10,8 @@ import duckdb
 
 from base.text import Language
 from metrics.availability import Availability, Bounds
-from metrics.evidence import given_periods, relations
 from metrics.flags.catalogue import FIXED, Flag
+from metrics.given import given_periods, relations
 from metrics.literals import literal, values
 from metrics.periods import Period
 from metrics.settings import Company
@@ -78,6 +78,7 @@ WHERE f.occurred_at < p.as_of"""
 def given_relations(company: Company, flag: Flag, bounds: Bounds) -> str:
     """The WITH list in front of a flag's body."""
     rules = {name: value for name, value in asdict(company.rules).items() if isinstance(value, int | float)}
+    rules["is_net"] = company.vat_mode == "net"
     limits = ", ".join(f"{value} AS {name}" for name, value in rules.items())
     seconds: list[tuple[object, ...]] = [(None, None, None)]
     for name, value in company.rules.successful_call_seconds_by_pipeline.items():

@@ -37,10 +37,8 @@ SELECT
 FROM calc.stage_passes AS b
 JOIN period_days AS d ON d.day = b.local_date
 CROSS JOIN (VALUES ('', INTERVAL 1000 YEAR), ('within=60', INTERVAL 60 DAY)) AS v (variant, horizon)
+LEFT JOIN later_passes AS t
+    ON t.period = d.period AND t.source = b.source AND t.deal_id = b.deal_id AND t.pipeline_id = b.pipeline_id
+    AND t.stage_id = 'paid'
 -- Of several stages of the kind the first one counts.
-ANTI JOIN calc.stage_passes AS e
-    ON e.source = b.source AND e.deal_id = b.deal_id AND e.pipeline_id = b.pipeline_id
-    AND e.kind = 'qualified' AND e.position < b.position
-LEFT JOIN calc.stage_passes AS t
-    ON t.source = b.source AND t.deal_id = b.deal_id AND t.pipeline_id = b.pipeline_id AND t.stage_id = 'paid'
-WHERE b.kind = 'qualified'
+WHERE b.kind = 'qualified' AND b.is_first_of_kind

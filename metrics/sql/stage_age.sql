@@ -20,17 +20,11 @@
 --   stage leaves out. Since the last entry. Plain: all stages before won, variant stage=… is one, p95 the 95th percentile.
 
 WITH standing AS (
-    SELECT p.period, p.as_of, o.*, concat('source=', o.source, ';stage=', o.stage_id) AS stage
+    SELECT p.period, p.as_of, o.*, concat('source=', o.source, ';stage=', o.stage_id) AS stage,
+        coalesce(o.entry_team, '') AS clock
     FROM periods AS p
     JOIN calc.open_deals AS o ON o.valid_from < p.as_of AND o.valid_to >= p.as_of
     WHERE o.kind IN ('base', 'qualified', 'meeting', 'offer', 'invoice')
-),
-entries AS (
-    SELECT s.period, e.source, e.deal_id, arg_max(e.entered_at, e.ordinal) AS entered_at,
-        arg_max(e.local_date, e.ordinal) AS local_date, arg_max(coalesce(e.team, ''), e.ordinal) AS clock
-    FROM standing AS s
-    JOIN calc.stage_events AS e ON e.source = s.source AND e.deal_id = s.deal_id AND e.entered_at < s.as_of
-    GROUP BY s.period, e.source, e.deal_id
 ),
 worked AS (
     SELECT *, minutes_before + date_diff('minute', opens_at, closes_at) AS minutes_after FROM calc.working_days
@@ -50,10 +44,10 @@ days AS (
 SELECT
     s.period, unnest(['', 'p95', s.stage, concat(s.stage, ';p95')]) AS variant,
     unnest(['', '', s.pipeline_id, s.pipeline_id]) AS pipeline,
-    'deal' AS record_type, s.source, s.deal_id AS record_id, n.entered_at AS occurred_at,
+    'deal' AS record_type, s.source, s.deal_id AS record_id, s.entered_at AS occurred_at,
     s.person_id, s.team, s.credit_precision, s.excluded_by,
     (e.minutes - d.minutes) / 60 - coalesce(
-        epoch(greatest(least(n.entered_at, d.closes_at), d.opens_at)) - epoch(d.opens_at), 0) / 3600 AS num
-FROM standing AS s JOIN entries AS n ON n.period = s.period AND n.source = s.source AND n.deal_id = s.deal_id
-JOIN ends AS e ON e.period = s.period AND e.team = n.clock
-JOIN days AS d ON d.team = n.clock AND d.day = n.local_date
+        epoch(greatest(least(s.entered_at, d.closes_at), d.opens_at)) - epoch(d.opens_at), 0) / 3600 AS num
+FROM standing AS s
+JOIN ends AS e ON e.period = s.period AND e.team = s.clock
+JOIN days AS d ON d.team = s.clock AND d.day = s.entered_on

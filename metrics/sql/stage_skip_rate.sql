@@ -25,10 +25,7 @@ WITH cohort AS (
     FROM calc.stage_passes AS b
     JOIN period_days AS d ON d.day = b.local_date
     -- Of several base stages the first one makes the cohort.
-    ANTI JOIN calc.stage_passes AS e
-        ON e.source = b.source AND e.deal_id = b.deal_id AND e.pipeline_id = b.pipeline_id
-        AND e.kind = 'base' AND e.position < b.position
-    WHERE b.kind = 'base'
+    WHERE b.kind = 'base' AND b.is_first_of_kind
 )
 
 SELECT
@@ -47,6 +44,6 @@ SELECT
     1 AS den,
     s.excluded_by
 FROM cohort AS c
-JOIN calc.stage_passes AS s
-    ON s.source = c.source AND s.deal_id = c.deal_id AND s.pipeline_id = c.pipeline_id
+JOIN later_passes AS s
+    ON s.period = c.period AND s.source = c.source AND s.deal_id = c.deal_id AND s.pipeline_id = c.pipeline_id
     AND s.kind NOT IN ('base', 'won', 'service', 'paid')

@@ -354,7 +354,8 @@ def _add_pass(
     place = {"source": "amo", "deal_id": deal, "pipeline_id": PIPELINE, "kind": kind, "credit_precision": "log"}
     left_out = {"excluded_by": "duplicate" if deal in DUPLICATES else None}
     touched = {"touched_at": passed_at if is_touched else None, "stage_id": stage_id, "position": position}
-    row = place | left_out | touched | entry | credit(person) | moment(passed_at, "passed_at")
+    order = {"is_first_of_kind": True, "is_ahead": False}
+    row = place | order | left_out | touched | entry | credit(person) | moment(passed_at, "passed_at")
     insert(connection, "calc.stage_passes", [row])
     if is_touched and kind in ("meeting", "offer"):
         touch = place | left_out | credit(person) | moment(passed_at, "touched_at")

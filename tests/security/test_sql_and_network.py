@@ -98,10 +98,9 @@ OURS = {
     "secret",
     # Texts of SQL made beside it from the above, their values being parameters or `literal(…)`.
     "newest", "stale", "differs or 'FALSE'", "clause", "where", "due", "rest", "counts", "conventions", "maturity",
-    "before", "declared", "given", "values", "num", "den", "value",
+    "began", "before", "declared", "given", "values", "num", "den", "value",
     "counted_evidence(spread, bounds, is_divided=is_divided)",
     "counted_evidence(others, bounds, is_divided=is_divided)",
-    "evidence([metric], {metric.basis: bounds}, is_divided=is_divided(connection))",
     "relations(given_periods([bounds]), metric)", "_sums(metrics)", "_rows(connection, company, flag, bounds)",
     "_keys(metrics)", "_keys(metrics, 'distribution')", "_keys(metrics, 'distinct')", "evidence",
     "_ROWS.format(declared=values(list(declared)))",

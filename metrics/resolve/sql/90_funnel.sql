@@ -28,6 +28,11 @@ passes AS (
         team,
         credit_precision
     FROM first_paid
+),
+
+-- Within one map an earlier stage is passed no later than the ones behind it; a payment comes when it comes.
+many_maps AS (
+    SELECT source, pipeline_id FROM map_versions GROUP BY source, pipeline_id HAVING count(*) > 1
 )
 
 SELECT
@@ -47,10 +52,20 @@ SELECT
     entry.team AS entry_team,
     entry.credit_precision AS entry_credit_precision,
     pass.credit_precision,
-    exclusion.excluded_by
+    exclusion.excluded_by,
+    pass.position = min(pass.position) OVER (PARTITION BY pass.deal_no, pass.pipeline_id, pass.kind)
+        AS is_first_of_kind,
+    pass.local_date < CASE
+        WHEN many_maps.source IS NULL THEN greatest(
+            max(pass.local_date) OVER (PARTITION BY pass.deal_no, pass.pipeline_id ORDER BY pass.position),
+            max(pass.local_date) FILTER (pass.kind = 'base') OVER (PARTITION BY pass.deal_no, pass.pipeline_id)
+        )
+        ELSE max(pass.local_date) OVER (PARTITION BY pass.deal_no, pass.pipeline_id)
+    END AS is_ahead
 FROM passes AS pass
 LEFT JOIN pipeline_entries AS entry ON entry.deal_no = pass.deal_no AND entry.pipeline_id = pass.pipeline_id
-LEFT JOIN deal_exclusions AS exclusion ON exclusion.deal_no = pass.deal_no;
+LEFT JOIN deal_exclusions AS exclusion ON exclusion.deal_no = pass.deal_no
+LEFT JOIN many_maps ON many_maps.source = pass.source AND many_maps.pipeline_id = pass.pipeline_id;
 
 CREATE OR REPLACE TEMP TABLE next_kind_touches AS
 SELECT
