@@ -8,6 +8,7 @@ from datetime import datetime
 import duckdb
 import sqlalchemy as sa
 
+from metrics.resolve.order import order_column
 from models.arrow import find_relation, key_columns
 from warehouse.engine import temporary_tables
 
@@ -70,10 +71,8 @@ def write_changes(connection: duckdb.DuckDBPyConnection, relation: str, now: dat
 
 
 def _in_order(table: sa.Table) -> str:
-    """Rows of a day stand together, so that a month's numbers read the month's blocks and not the history's: DuckDB
-    passes over a block whose least and greatest day tell that nothing in it is asked for."""
-    column = next((name for name in ("local_date", "valid_to") if name in table.columns), None)
-    return f" ORDER BY {column}" if table.schema == "calc" and column else ""
+    column = order_column(table)
+    return f" ORDER BY {column}" if column else ""
 
 
 def held_names(relation: str, tables: set[str]) -> set[str]:

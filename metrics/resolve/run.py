@@ -28,6 +28,7 @@ from metrics.resolve.incremental import (
 )
 from metrics.resolve.matching import read_number_keys, read_purposes
 from metrics.resolve.money import MONEY_WRITES, PAYMENT_MARKS, MoneyReport, stage_money, write_money
+from metrics.resolve.order import keep_order
 from metrics.resolve.scope import Scope, open_scope
 from metrics.resolve.versions import present_versions, store_versions, stored_versions
 from metrics.settings import Company
@@ -146,6 +147,7 @@ def resolve(
         with _temporary_tables(connection):
             report = _resolve_part(connection, company, clock, scoped_share)
         if report is not None:
+            keep_order(connection)
             return report
     with _temporary_tables(connection):
         set_parameters(connection, company, now)
@@ -153,6 +155,7 @@ def resolve(
         with transaction(connection):
             changes = [*report.changes, *_write(connection, now)]
             _remember(connection, company, resolved_at)
+    keep_order(connection)
     return replace(report, changes=tuple(changes))
 
 
