@@ -1,1 +1,1 @@
-"""Integrity flags I-01 … I-15 (metrics.md 4.7): lists of records worth a look. A flag never changes a fact."""
+"""Integrity flags I-01 … I-16 (metrics.md 4.7): lists of records worth a look. A flag never changes a fact."""

@@ -2,7 +2,7 @@
 
 A body reads `calc.*`, `core.*`, the relations put in front of a metric (metrics/evidence.py) and three more:
 
-* `limits`: one row, the settings of [rules] by their names;
+* `limits`: one row, the settings of [rules] by their names, and `is_net`: money is counted without VAT;
 * `call_limits(source, pipeline_id, seconds)`: thresholds of successful calls by pipeline; source '' is any source;
 * `stage_names(source, pipeline_id, stage_id, name)`.
 

@@ -386,7 +386,7 @@ def test_what_is_missing_is_told_and_raises_nothing() -> None:
     fixture.execute("DELETE FROM meta.coverage WHERE facet = 'money'")
     recompute(fixture, COMPANY, [NOVEMBER], fresh_clock(), catalogue=only("leads_new"))
     absent = read_unchecked(fixture, "2026-11")
-    assert {"I-01", "I-02", "I-05", "I-09", "I-11", "I-14"} == set(absent)
+    assert {"I-01", "I-02", "I-05", "I-09", "I-11", "I-14", "I-16"} == set(absent)
     assert "учёта" in absent["I-01"]
     assert "плановой даты закрытия" in absent["I-11"]
     assert {row.flag for row in read_flags(fixture, "2026-11")} == {"I-03", "I-04", "I-10"}
@@ -435,9 +435,27 @@ def test_i15_a_deal_only_a_full_reading_found_and_not_what_was_deleted_or_is_no_
 # ── the catalogue of flags ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_there_are_fifteen_flags_a_file_each() -> None:
-    """Fourteen of metrics.md 4.7, and what reconciliation finds."""
-    assert list(BY_KEY) == [f"I-{number:02d}" for number in range(1, 16)]
+def test_i16_money_counted_whole_where_vat_is_taken_off_and_not_where_it_is_named_or_counted() -> None:
+    """A payment without a word on VAT raises the revenue of a company that counts without it, and nothing told so."""
+    connection = clean()
+    for payment, vat in (("P1", None), ("P2", Decimal(20)), ("P3", Decimal(0)), ("P4", None)):
+        insert(connection, "core.payments", [{"source": "accounting", "payment_id": payment, "vat_amount": vat}])
+    parts = [
+        payment_row("P1", 12, "D1", 70_000, "A"),
+        payment_row("P1", 12, "D2", 50_000, "B"),
+        payment_row("P2", 12, "D1", 120, "A"),
+        payment_row("P3", 12, "D1", 100, "A"),
+        payment_row("P4", 12, "", 100, None, excluded_by="own_transfer"),
+    ]
+    insert(connection, "calc.payments", parts)
+    told = "120 000 от 12.11.2026 посчитаны целиком: какая часть из них НДС, в платеже не сказано."
+    assert found(connection, "I-16", replace(COMPANY, vat_mode="net")) == {"P1": ("A", told)}
+    assert found(connection, "I-16") == {}
+
+
+def test_there_are_sixteen_flags_a_file_each() -> None:
+    """Fourteen of metrics.md 4.7, what reconciliation finds, and what a payment leaves unsaid."""
+    assert list(BY_KEY) == [f"I-{number:02d}" for number in range(1, 17)]
     for flag in BY_KEY.values():
         assert flag.path.stem.startswith(flag.key.replace("-", "").lower())
         assert len(flag.path.read_text("utf-8").splitlines()) < 70

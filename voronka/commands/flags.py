@@ -12,9 +12,9 @@ from voronka.command import argument, command, json_option, option
     "flags",
     details=say(
         "Записи, на которые стоит взглянуть: выиграно без оплаты, звонка нет в CRM, ответственный сменён перед оплатой "
-        "и другие (I-01 … I-15). Флаг сам по себе не меняет ни одного показателя.",
+        "и другие (I-01 … I-16). Флаг сам по себе не меняет ни одного показателя.",
         "Records worth a look: won without payment, a call that is not in the CRM, a handover just before payment and "
-        "others (I-01 … I-15). A flag by itself changes no metric.",
+        "others (I-01 … I-16). A flag by itself changes no metric.",
     ),
     example="voronka flags 2026-11\nvoronka flags 2026-11 --who ivanov --flag I-01",
 )
