@@ -7,8 +7,8 @@ A metric's body is one SELECT. It reads `calc.*` and `core.*`, and four relation
   the blocks of other days, so a month's cost does not follow the history;
 * `steps(period, source, pipeline_id, from_stage, to_stage, variant, pipeline)`: the ordered pairs of stages of every
   pipeline, `paid` behind them all. Variant '' is the pair from the pipeline's first base stage to paid;
-* `later_passes(period, …)`: the rows of `calc.stage_passes` to look for what lies behind a stage that was passed in the
-  period, the columns of that relation. Join by period, deal and pipeline: what was over before is not read.
+* `later_passes`: the rows of `calc.stage_passes` to look for what lies behind a stage that was passed in the periods.
+  Join by deal and pipeline: what was over before is not read.
 
 It yields the columns of `COLUMNS`; the ones marked optional may be left out. Rows that do not count are yielded too,
 with the rule's name in `excluded_by`, so that `explain` can say why. Records at or after `as_of` are left out here.

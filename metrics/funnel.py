@@ -132,7 +132,7 @@ def _stage_form(connection: duckdb.DuckDBPyConnection, metric: Metric, form: str
 _MATURITY = """
 cohort AS (
     SELECT DISTINCT s.source, s.pipeline_id, s.from_stage, e.record_id AS deal_id, e.person_id, e.team,
-        p.period, p.starts_on, p.as_of
+        p.starts_on, p.as_of
     FROM evidence AS e
     JOIN steps AS s ON s.variant = e.variant AND s.pipeline = e.pipeline
     JOIN periods AS p ON p.period = e.period
@@ -191,10 +191,9 @@ stood AS (
         -- A payment is no stage: it comes when it comes.
         p.kind <> 'paid' AND coalesce(p.touched_at >= c.as_of OR p.touched_at <= lag(p.touched_at) OVER deal, TRUE)
             AND NOT (p.touched_at < c.as_of AND lag(p.touched_at) OVER deal IS NULL) AS is_break
-    FROM (SELECT DISTINCT period, source, pipeline_id, deal_id, as_of FROM cohort) AS c
+    FROM (SELECT DISTINCT source, pipeline_id, deal_id, as_of FROM cohort) AS c
     JOIN later_passes AS p
-        ON p.period = c.period AND p.source = c.source AND p.pipeline_id = c.pipeline_id AND p.deal_id = c.deal_id
-        AND p.kind <> 'service'
+        ON p.source = c.source AND p.pipeline_id = c.pipeline_id AND p.deal_id = c.deal_id AND p.kind <> 'service'
     WINDOW deal AS (PARTITION BY c.source, c.pipeline_id, c.deal_id ORDER BY p.position)
 ),
 walked AS (

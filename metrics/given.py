@@ -43,12 +43,14 @@ steps AS NOT MATERIALIZED (
     SELECT period, source, pipeline_id, from_stage, to_stage, '', '' FROM stage_pairs WHERE is_plain
 )"""
 
-# Two reads, each of which skips what it doesn't want: one with OR would read the history.
+# Two reads, each of which skips what it doesn't want: one with OR would read the history. No period stands beside: a row
+# for each pass and period would be more than the history where many are asked for.
 LATER_PASSES = """
+first_day AS NOT MATERIALIZED (SELECT min(starts_on) AS day FROM periods),
 later_passes AS NOT MATERIALIZED (
-    SELECT p.period, s.* FROM periods AS p JOIN calc.stage_passes AS s ON s.local_date >= p.starts_on
+    SELECT s.* FROM calc.stage_passes AS s JOIN first_day AS f ON s.local_date >= f.day
     UNION ALL
-    SELECT p.period, s.* FROM periods AS p JOIN calc.stage_passes AS s ON s.is_ahead AND s.local_date < p.starts_on
+    SELECT s.* FROM calc.stage_passes AS s JOIN first_day AS f ON s.local_date < f.day AND s.is_ahead
 )"""
 
 

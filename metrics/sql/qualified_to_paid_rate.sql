@@ -38,7 +38,7 @@ FROM calc.stage_passes AS b
 JOIN period_days AS d ON d.day = b.local_date
 CROSS JOIN (VALUES ('', INTERVAL 1000 YEAR), ('within=60', INTERVAL 60 DAY)) AS v (variant, horizon)
 LEFT JOIN later_passes AS t
-    ON t.period = d.period AND t.source = b.source AND t.deal_id = b.deal_id AND t.pipeline_id = b.pipeline_id
+    ON t.source = b.source AND t.deal_id = b.deal_id AND t.pipeline_id = b.pipeline_id
     AND t.stage_id = 'paid'
 -- Of several stages of the kind the first one counts.
 WHERE b.kind = 'qualified' AND b.is_first_of_kind

@@ -39,5 +39,5 @@ JOIN period_days AS d ON d.day = b.local_date
 JOIN steps AS s
     ON s.period = d.period AND s.source = b.source AND s.pipeline_id = b.pipeline_id AND s.from_stage = b.stage_id
 LEFT JOIN later_passes AS t
-    ON t.period = d.period AND t.source = b.source AND t.deal_id = b.deal_id AND t.pipeline_id = b.pipeline_id
+    ON t.source = b.source AND t.deal_id = b.deal_id AND t.pipeline_id = b.pipeline_id
     AND t.stage_id = s.to_stage AND t.passed_at < d.as_of

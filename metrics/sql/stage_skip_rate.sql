@@ -45,5 +45,5 @@ SELECT
     s.excluded_by
 FROM cohort AS c
 JOIN later_passes AS s
-    ON s.period = c.period AND s.source = c.source AND s.deal_id = c.deal_id AND s.pipeline_id = c.pipeline_id
+    ON s.source = c.source AND s.deal_id = c.deal_id AND s.pipeline_id = c.pipeline_id
     AND s.kind NOT IN ('base', 'won', 'service', 'paid')
