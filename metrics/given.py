@@ -43,8 +43,8 @@ steps AS NOT MATERIALIZED (
     SELECT period, source, pipeline_id, from_stage, to_stage, '', '' FROM stage_pairs WHERE is_plain
 )"""
 
-# Two reads, each of which skips what it doesn't want: one with OR would read the history. No period stands beside: a row
-# for each pass and period would be more than the history where many are asked for.
+# Two reads, each of which skips what it doesn't want: one with OR would read the history. No period stands beside: a
+# row for each pass and period would be more than the history where many are asked for.
 LATER_PASSES = """
 first_day AS NOT MATERIALIZED (SELECT min(starts_on) AS day FROM periods),
 later_passes AS NOT MATERIALIZED (
