@@ -26,6 +26,14 @@ def make_lake(folder: Path) -> Lake:
     return Lake(address=server.address(server.create_database()), data_path=folder / "lake")
 
 
+def opened_lake(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A connection as commands have it, whatever there is in the lake."""
+    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
+    connection.execute("SET TimeZone = 'UTC'")
+    attach_lake(connection, lake)
+    return connection
+
+
 @cache
 def lake_at(folder: Path) -> Lake | None:
     """The lake of a test's folder, with its tables; None when tests run on files. Its data lies with the server's: what
@@ -37,7 +45,7 @@ def lake_at(folder: Path) -> Lake | None:
     lake = Lake(address=server.address(database), data_path=server.folder / database)
     shutil.copytree(server.folder / "template", lake.data_path)
     for name in ("raw", "warehouse"):
-        place = f"{lake.data_path / name}/"
+        place = lake.place(name)
         server.query(f"UPDATE voronka_{name}.ducklake_metadata SET value = '{place}' WHERE key = 'data_path'", database)
     return lake
 

@@ -70,6 +70,11 @@ class Server:
         command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", self.address(database), "-c", sql]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
+    def dump(self, database: str) -> str:
+        """All of a database as SQL."""
+        command = [_program("pg_dump"), "-d", self.address(database)]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
     def create_database(self, template: str | None = None) -> str:
         """A new database; gives its name."""
         self._count += 1

@@ -24,7 +24,7 @@ from base.errors import ConfigError
 from base.text import say
 from flows.project import Project
 from metrics.settings import Company, Rules
-from voronka.config_lake import is_lake, read_lake
+from voronka.config_lake import LAKE_KEYS, is_lake, read_lake
 from voronka.config_sources import SourceReader
 from voronka.config_tokens import KEYS as TOKEN_KEYS
 from voronka.config_tokens import read_vault
@@ -51,7 +51,7 @@ def load_project(path: Path, environ: Mapping[str, str] | None = None, *, read_s
     """
     config_path = Path(os.path.abspath(path.expanduser()))
     document = _read_toml(config_path)
-    reader = _Reader(config_path, document, Values(_variables(config_path.parent, environ)))
+    reader = _Reader(config_path, document, Values(read_variables(config_path.parent, environ)))
     return reader.read(read_sources)
 
 
@@ -84,7 +84,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def _variables(folder: Path, environ: Mapping[str, str] | None) -> dict[str, str]:
+def read_variables(folder: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What `${NAME}` may stand for: the environment, and `.env` of the configuration's folder behind it."""
     from dotenv import dotenv_values
 
     env_file = folder / ".env"
@@ -272,14 +273,15 @@ class _Reader:
         return absolute(self.root, found)
 
     def _warehouse(self) -> tuple[Path, Path, Lake | None]:
-        table = self._section("warehouse", ("path", "raw_path", "data_path"))
+        table = self._section("warehouse", ("path", "raw_path", *LAKE_KEYS))
         if is_lake(table):
             # Beside this path stand the locks of this machine, and what doesn't fit the memory.
             place = self.root / "var" / "lake"
             return place, place, read_lake(table, self.root, self.values)
-        if "data_path" in table:
-            only = say('нужен только для озера: path = "ducklake:…"', 'is only for a lake: path = "ducklake:…"')
-            self.values.problem(("warehouse", "data_path"), only)
+        for key in LAKE_KEYS:
+            if key in table:
+                only = say('нужен только для озера: path = "ducklake:…"', 'is only for a lake: path = "ducklake:…"')
+                self.values.problem(("warehouse", key), only)
         warehouse = self._path(table, ("warehouse", "path"), None) or self.root / "var" / "warehouse.duckdb"
         raw = self._path(table, ("warehouse", "raw_path"), None) or self.root / "var" / "raw.duckdb"
         if warehouse == raw:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -42,6 +42,17 @@ _PASSING = (
 
 def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute(_IS_LAKE).fetchone() is not None
+
+
+def ask_postgres(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """What the PostgreSQL of the open lake answers to a query of its own."""
+    return connection.execute(_ASK % query.replace("'", "''")).fetchall()
+
+
+def tell_postgres(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+    """A statement for the PostgreSQL of the open lake, outside any transaction."""
+    quoted = statement.replace("'", "''")
+    connection.execute(f"CALL system.main.postgres_execute('{LOCK_CATALOG}', '{quoted}', use_transaction => false)")
 
 
 def temporary_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -14,6 +14,8 @@ from warehouse.quoting import quote_literal
 
 # In this order: ducklake finds PostgreSQL only if its extension is there already.
 LAKE_EXTENSIONS = ("postgres_scanner", "ducklake")
+# For a lake whose data is in an object store.
+STORE_EXTENSIONS = ("httpfs",)
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection, names: Sequence[str] = LAKE_EXTENSIONS) -> None:

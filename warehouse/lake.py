@@ -1,4 +1,4 @@
-"""A lake: DuckLake's catalog in PostgreSQL, its data in a folder that every machine sees.
+"""A lake: DuckLake's catalog in PostgreSQL, its data in a folder that every machine sees, or in an object store.
 
 What files are to a company on one machine, two lakes in one PostgreSQL database are to a larger one: `voronka_raw`
 holds the log, `voronka_warehouse` the records and the numbers, each in a schema of its own and a folder of its own.
@@ -13,9 +13,9 @@ import duckdb
 
 from base.errors import WarehouseError
 from base.text import say
-from warehouse.address import Lake
+from warehouse.address import Lake, ObjectStore
 from warehouse.engine import LOCK_CATALOG, locked
-from warehouse.extensions import load_extensions
+from warehouse.extensions import STORE_EXTENSIONS, load_extensions
 from warehouse.migrate import Which
 from warehouse.quoting import quote_literal
 
@@ -23,6 +23,7 @@ from warehouse.quoting import quote_literal
 LAKES: dict[str, Which] = {"landing": "raw", "warehouse": "warehouse"}
 # The password's own place in the connection: an address is shown in errors and in lists of databases, this is not.
 _SECRET = "lake_catalog"
+_STORE_SECRET = "lake_store"
 
 
 def attach_lake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -32,7 +33,11 @@ def attach_lake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         WarehouseError: no extension, no PostgreSQL, or a lake whose data lies elsewhere.
     """
     load_extensions(connection)
+    if lake.store is not None:
+        load_extensions(connection, STORE_EXTENSIONS)
     with _told(lake):
+        if lake.store is not None:
+            connection.execute(_store_secret(lake.store))
         secret = ""
         if lake.password is not None:
             connection.execute(
@@ -47,9 +52,23 @@ def attach_lake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         connection.execute("USE warehouse")
 
 
+def _store_secret(store: ObjectStore) -> str:
+    values = {
+        "KEY_ID": store.key_id.reveal() if store.key_id else None,
+        "SECRET": store.secret.reveal() if store.secret else None,
+        "REGION": store.region,
+        "ENDPOINT": store.endpoint,
+        # Stores that aren't Amazon's need not have a host name for each bucket.
+        "URL_STYLE": "path" if store.endpoint else None,
+    }
+    given = [f"{name} {quote_literal(value)}" for name, value in values.items() if value is not None]
+    listed = ", ".join(["TYPE s3", f"USE_SSL {store.is_encrypted}", *given])
+    return f"CREATE OR REPLACE SECRET {_STORE_SECRET} ({listed})"
+
+
 def _attachment(lake: Lake, catalog: str, name: str, has_password: bool) -> str:
     options = [
-        f"DATA_PATH {quote_literal(str(lake.data_path / name) + '/')}",
+        f"DATA_PATH {quote_literal(lake.place(name))}",
         f"METADATA_SCHEMA 'voronka_{name}'",
         # Small batches kept inside the catalog would be read through PostgreSQL, row by row.
         "DATA_INLINING_ROW_LIMIT 0",

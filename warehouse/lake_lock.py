@@ -19,7 +19,7 @@ from warehouse.engine import LOCK_CATALOG
 COMMAND_KEY = 0x766F726F + 1
 POLL_SECONDS = 0.5
 # Each of their transactions is right beside those of others.
-SIDE_BY_SIDE = frozenset({"sync", "status"})
+SIDE_BY_SIDE = frozenset({"sync", "status", "maintain"})
 
 
 @contextmanager

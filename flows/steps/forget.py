@@ -16,12 +16,14 @@ from connectors.registry import load_connector
 from connectors.stream import Connector
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.publish import publish_now
-from flows.steps.sources import files_of, require_files
+from flows.steps.publish import publish_now, publish_open
+from flows.steps.sources import files_of
 from warehouse.compact import compact
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.forget import CARDS, Eraser, Person, find_by_contact, find_by_phone
 from warehouse.forgotten import Card, Forgotten, open_forgotten, tail_of
+from warehouse.lake_search import forget_extremes, lake_holds
+from warehouse.lake_upkeep import purge
 from warehouse.lock import writer_lock
 from warehouse.search import files_below, files_with
 
@@ -37,6 +39,8 @@ class ForgetReport:
     # Files of ours in which something is still found: there should be none.
     left: list[Path] = field(default_factory=list)
     left_rows: dict[str, int] = field(default_factory=dict)
+    # Data files and relations of a lake's catalog, likewise.
+    left_in_lake: list[str] = field(default_factory=list)
     # Files that are not ours to change: inputs, exports of accounting.
     not_ours: list[Path] = field(default_factory=list)
     # Copies of the databases, which are not searched: the person is in those made before.
@@ -44,7 +48,7 @@ class ForgetReport:
 
     @property
     def is_ok(self) -> bool:
-        return not self.left and not self.left_rows
+        return not (self.left or self.left_rows or self.left_in_lake)
 
 
 def forget(
@@ -69,7 +73,6 @@ def forget(
     """
     clock = clock or SystemClock()
     progress = progress or Silent()
-    require_files(project, "forget")
     files = files_of(project)
     locking: dict[str, Any] = {"clock": clock, "wait_seconds": wait_seconds, "on_wait": progress.say}
     with open_warehouse(files, command="forget", **locking) as warehouse:
@@ -82,6 +85,17 @@ def forget(
         forgotten.add(person.phones, person.emails, person.names, cards, money=with_payments)
         reached("forget.remembered")
         report.removed = _erase(project, warehouse, person, forgotten, cards, with_payments, find_connector)
+        if project.lake is not None:
+            progress.say(say("Переписываю файлы озера без удалённых строк…", "Writing the lake's files anew…"))
+            purge(warehouse.connection, clock)
+            publish_open(project, warehouse.connection)
+            report.left_rows = _erase(project, warehouse, person, forgotten, cards, with_payments, find_connector)
+    if project.lake is not None:
+        with open_warehouse(files, command="forget", **locking) as warehouse:
+            forget_extremes(warehouse.connection)
+            report.left_in_lake = lake_holds(warehouse.connection, project.lake, _words(person, with_payments))
+        _search(project, report, with_payments=with_payments)
+        return report
     with writer_lock(files.warehouse, command="forget", **locking):
         progress.say(say("Переписываю файлы без старых страниц…", "Writing the files anew, without old pages…"))
         compact(files.raw, "raw")
@@ -145,11 +159,17 @@ def _erase(
     return eraser.removed.places
 
 
+def _words(person: Person, with_payments: bool) -> set[str]:
+    """What is searched for: a name may stand in payments that are kept."""
+    words = {tail_of(phone) for phone in person.phones} | person.emails
+    if with_payments:
+        words |= {name for name in person.names if " " in name}
+    return words
+
+
 def _search(project: Project, report: ForgetReport, *, with_payments: bool) -> None:
     """Look for the person's numbers, addresses and (where payments went too) names in the bytes of every file."""
-    words = {tail_of(phone) for phone in report.person.phones} | report.person.emails
-    if with_payments:
-        words |= {name for name in report.person.names if " " in name}
+    words = _words(report.person, with_payments)
     ours = [project.warehouse_path.parent, project.raw_path.parent, project.publish_path, project.state_dir]
     files = list(files_below(ours))
     report.backups = [path for path in files if ".backup." in path.name or "before-restore" in path.name]

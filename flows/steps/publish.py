@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from base.clock import Clock, SystemClock
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
@@ -34,17 +36,22 @@ def publish(
     progress = progress or Silent()
     files = files_of(project)
     if files.lake is not None:
-        mode = None if project.personal_data == "full" else project.personal_data
         with open_warehouse(
             files, command="publish", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
         ) as warehouse:
-            size = publish_lake(warehouse.connection, project.publish_path, mode, company_key(project.state_dir))
+            size = publish_open(project, warehouse.connection)
         return PublishReport(project.publish_path, size)
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     with writer_lock(files.warehouse, command="publish", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say):
         ensure_schema(files.warehouse, "warehouse", clock)
         size = publish_now(project)
     return PublishReport(project.publish_path, size)
+
+
+def publish_open(project: Project, connection: duckdb.DuckDBPyConnection) -> int:
+    """The same for a step that has the lake open; gives the file's size in bytes."""
+    mode = None if project.personal_data == "full" else project.personal_data
+    return publish_lake(connection, project.publish_path, mode, company_key(project.state_dir))
 
 
 def publish_now(project: Project) -> int:

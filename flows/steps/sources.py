@@ -30,8 +30,9 @@ def require_files(project: Project, command: str) -> None:
                 command=command,
             ),
             say(
-                "Что умеет озеро, сказано в docs/lake.md.",
-                "What a lake can do is told in docs/lake.md.",
+                "Копия озера — это pg_dump его базы и после него копия папки data_path; возврат — pg_restore и папка.",
+                "A lake is backed up by pg_dump of its database and, after it, a copy of the folder data_path; to put "
+                "it back: pg_restore and the folder.",
             ),
         )
 

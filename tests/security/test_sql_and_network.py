@@ -22,8 +22,8 @@ from voronka.config import load_project
 PROJECT = Path(__file__).resolve().parents[2]
 ROOMS = ("base", "connectors", "models", "warehouse", "metrics", "flows", "voronka")
 
-# What takes SQL: methods of a DuckDB connection or of ours.
-TAKES_SQL = {"execute", "executemany", "sql", "query", "ask"}
+# What takes SQL, and as which argument: methods of a DuckDB connection, or functions of ours.
+TAKES_SQL = {"execute": 0, "executemany": 0, "sql": 0, "query": 0, "ask": 0, "ask_postgres": 1, "tell_postgres": 1}
 # Makes a value or a name safe inside SQL.
 QUOTES = {"quote_name", "quote_literal", "literal", "values", "_list", "_equal", "_same_key"}
 # A value of these kinds in an f-string can't end a literal: numbers of our own, and how many there are.
@@ -64,8 +64,9 @@ def calls() -> list[tuple[str, ast.Call, str]]:
 def put_into_sql() -> Iterator[Place]:
     """Every expression that an f-string, `format` or `+` puts into a text given to DuckDB."""
     for path, call, name in calls():
-        if name in TAKES_SQL and call.args:
-            for inner in ast.walk(call.args[0]):
+        place = TAKES_SQL.get(name)
+        if place is not None and len(call.args) > place:
+            for inner in ast.walk(call.args[place]):
                 if isinstance(inner, ast.FormattedValue):
                     yield Place(path, inner.lineno, ast.unparse(inner.value))
                 elif isinstance(inner, ast.Call) and getattr(inner.func, "attr", "") == "format":
@@ -96,6 +97,10 @@ OURS = {
     "self.home", "home", "f'\"{self.home}\"'", "working",
     # The name of DuckDB's secret that holds a lake's password.
     "secret",
+    # The catalogs a move copies between, tables of a lake's catalog, a function of DuckLake's and its quoted arguments.
+    "source", "target", "hashed", "tables", "best", "function", "listed",
+    # A file that is read, words looked for: quoted where they are made.
+    "file", "conditions", "schemas",
     # Texts of SQL made beside it from the above, their values being parameters or `literal(…)`.
     "newest", "stale", "differs or 'FALSE'", "clause", "where", "due", "rest", "counts", "conventions", "maturity",
     "began", "before", "declared", "given", "values", "num", "den", "value",

@@ -16,7 +16,7 @@ from connectors.onec.settings import OnecSettings
 from flows.project import Project
 from voronka.commands.init import TEMPLATES
 from voronka.config import load_project
-from warehouse.address import Lake
+from warehouse.address import Lake, ObjectStore
 
 SECRET = "s3cr3t-value-nobody-may-see"
 
@@ -215,11 +215,30 @@ def test_a_lake_keeps_its_password_out_of_its_address(tmp_path: Path) -> None:
     assert lake == Lake(address="dbname=x user='a b'", data_path=tmp_path / "lake", password=Secret(SECRET))
 
 
+def test_an_object_store_s_keys_are_secrets(tmp_path: Path) -> None:
+    """In a log, a report or an error they would open the whole lake."""
+    keys = 's3_endpoint = "http://127.0.0.1:9000"\ns3_key_id = "${AMO_TOKEN}"\ns3_secret = "${PGPASSWORD}"\n'
+    text = GOOD + "[warehouse]\n" + LAKE + 'data_path = "s3://bucket/lake/"\n' + keys
+    project = load(tmp_path, text, SECRETS)
+    assert project.lake is not None
+    assert (project.lake.data_path, project.lake.place("raw")) == ("s3://bucket/lake", "s3://bucket/lake/raw/")
+    assert project.lake.store == ObjectStore(
+        key_id=Secret(SECRET), secret=Secret(SECRET), endpoint="127.0.0.1:9000", is_encrypted=False
+    )
+    assert SECRET not in repr(project)
+
+
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
         (LAKE, "warehouse.data_path: is missing"),
-        (LAKE + 'data_path = "s3://bucket/lake"', "warehouse.data_path: object storage"),
+        (LAKE + 'data_path = "gs://bucket/lake"', 'warehouse.data_path: "gs://bucket/lake": a folder'),
+        (LAKE + 'data_path = "s3://"', "warehouse.data_path"),
+        (LAKE + 'data_path = "s3://b"\ns3_key_id = "k"', "warehouse.s3_secret: both are needed"),
+        (LAKE + 'data_path = "s3://b"\ns3_endpoint = "ftp://x"', "warehouse.s3_endpoint"),
+        (LAKE + 'data_path = "d"\ns3_region = "x"', "warehouse.s3_region: is only for data_path"),
+        (LAKE + 'data_path = "d"\nsnapshot_days = 0', "warehouse.snapshot_days: 0: at least one day"),
+        ('path = "x.duckdb"\nsnapshot_days = 3', "warehouse.snapshot_days: is only for a lake"),
         (LAKE + 'data_path = "d"\nraw_path = "r.duckdb"', "warehouse.raw_path"),
         ('path = "ducklake:sqlite:x password=${PGPASSWORD}"\ndata_path = "d"', "can only be PostgreSQL"),
         ('path = "ducklake:postgres:host=x password=${PGPASSWORD}"\ndata_path = "d"', "libpq's words"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,7 +73,8 @@ def test_the_examples_are_real_command_lines() -> None:
         assert isinstance(found, Command | Group)
         assert found.example is not None
         for line in found.example.ru.splitlines():
-            arguments = re.sub(r"\s[<>].*$", "", line).replace("--config /srv/sales/voronka.toml ", "").split()[1:]
+            arguments = re.sub(r"\s[<>].*$", "", line).replace("--config /srv/sales/voronka.toml ", "")
+            arguments = shlex.split(arguments)[1:]
             if arguments[0] == "sql":
                 continue  # quoted; its options are covered by its own tests
             depth = 2 if isinstance(BY_NAME[arguments[0]], Group) else 1

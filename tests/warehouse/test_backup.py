@@ -25,7 +25,7 @@ from warehouse.backup import DATABASES
 from warehouse.lock import writer_lock
 from warehouse.pause import answer_path, request_path
 
-# `backup` and `forget` refuse a lake.
+# Of a lake they refuse to make one: below.
 pytestmark = files_only
 
 

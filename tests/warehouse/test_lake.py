@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,23 +21,16 @@ from base.errors import BusyError, WarehouseError
 from base.secrets import Secret
 from base.text import Text
 from tests import postgres
-from tests.engine import make_lake
-from warehouse.address import Lake
+from tests.engine import make_lake, opened_lake
+from warehouse.address import ANALYST, Lake
 from warehouse.database import Files, Warehouse, open_warehouse
 from warehouse.engine import again, transaction
 from warehouse.extensions import load_extensions
-from warehouse.lake import LAKES, attach_lake
+from warehouse.lake import LAKES
 from warehouse.lake_schema import ensure_lake
 from warehouse.migrate import HISTORIES, alembic_config, engine_over
 
 BOTH = pytest.mark.parametrize("catalog", LAKES)
-
-
-def opened(lake: Lake) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": False})
-    connection.execute("SET TimeZone = 'UTC'")
-    attach_lake(connection, lake)
-    return connection
 
 
 def schema_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[tuple[Any, ...]]:
@@ -61,7 +56,8 @@ def migrations_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> sa.Eng
 def test_migrations_and_models_give_a_lake_one_schema_which_alembic_agrees_with(catalog: str, tmp_path: Path) -> None:
     """A migration in words that only a file understands: the first larger company would meet it."""
     history = HISTORIES[LAKES[catalog]]
-    with opened(make_lake(tmp_path / "stepwise")) as stepwise, opened(make_lake(tmp_path / "at_once")) as at_once:
+    lakes = make_lake(tmp_path / "stepwise"), make_lake(tmp_path / "at_once")
+    with opened_lake(lakes[0]) as stepwise, opened_lake(lakes[1]) as at_once:
         engine = migrations_of(stepwise, catalog)
         with engine.connect() as connection:
             command.upgrade(alembic_config(history, connection), "head")
@@ -73,7 +69,7 @@ def test_migrations_and_models_give_a_lake_one_schema_which_alembic_agrees_with(
 
 def test_downgrade_takes_everything_away_from_a_lake(tmp_path: Path) -> None:
     """The log's history alone: its words are those of the larger one, which takes half a minute."""
-    with opened(make_lake(tmp_path)) as lake:
+    with opened_lake(make_lake(tmp_path)) as lake:
         engine = migrations_of(lake, "landing")
         with engine.connect() as connection:
             command.upgrade(alembic_config(HISTORIES["raw"], connection), "head")
@@ -89,7 +85,7 @@ CLOCK = FakeClock(datetime(2026, 11, 22, tzinfo=UTC))
 def numbered(tmp_path: Path) -> Lake:
     """A lake with one relation, which nobody's migrations know."""
     lake = make_lake(tmp_path)
-    with opened(lake) as connection:
+    with opened_lake(lake) as connection:
         connection.execute("CREATE TABLE main.numbers (number BIGINT)")
     return lake
 
@@ -103,14 +99,14 @@ def test_two_writers_at_once_see_each_others_commits(numbered: Lake) -> None:
     DuckLake, to which they are two harmless insertions, would keep both."""
 
     def write(times: int) -> None:
-        with opened(numbered) as connection:
+        with opened_lake(numbered) as connection:
             for _ in range(times):
                 with transaction(connection):
                     connection.execute(NUMBER)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, [8, 8]))
-    with opened(numbered) as connection:
+    with opened_lake(numbered) as connection:
         assert numbers(connection) == list(range(1, 17))
 
 
@@ -126,7 +122,7 @@ def test_work_is_done_again_when_postgresql_is_restarted(numbered: Lake) -> None
             if not before and restarts:
                 restarts.pop()()
 
-    with opened(numbered) as connection:
+    with opened_lake(numbered) as connection:
         again(connection, CLOCK, lambda: work(before=True))
         assert (numbers(connection), restarts) == ([1], [])
         restarts.append(postgres.server().restart)
@@ -145,7 +141,7 @@ def test_what_was_written_after_the_lock_was_lost_is_not_committed(numbered: Lak
             postgres.server().restart()
             connection.execute(NUMBER)
 
-    with opened(numbered) as connection:
+    with opened_lake(numbered) as connection:
         with pytest.raises(duckdb.Error):
             write()
         assert numbers(connection) == []
@@ -180,7 +176,7 @@ def test_other_errors_are_not_tried_again(numbered: Lake) -> None:
         with transaction(connection):
             connection.execute("SELECT 1 FROM main.nothing")
 
-    with opened(numbered) as connection:
+    with opened_lake(numbered) as connection:
         with pytest.raises(duckdb.CatalogException):
             again(connection, CLOCK, work)
         assert calls == [1]
@@ -191,25 +187,76 @@ def test_a_password_is_in_no_error_and_in_no_list_of_databases(tmp_path: Path) -
     password = Secret("never-to-be-seen")
     good = make_lake(tmp_path)
     with pytest.raises(WarehouseError) as refused:
-        opened(Lake(address="dbname=nowhere host=/nowhere", data_path=tmp_path, password=password))
+        opened_lake(Lake(address="dbname=nowhere host=/nowhere", data_path=tmp_path, password=password))
     assert password.reveal() not in str(refused.value)
-    with opened(Lake(address=good.address, data_path=good.data_path, password=password)) as connection:
+    with opened_lake(Lake(address=good.address, data_path=good.data_path, password=password)) as connection:
         shown = connection.execute("SELECT * FROM duckdb_databases()").fetchall()
         shown += connection.execute("SELECT * FROM duckdb_secrets()").fetchall()
     assert password.reveal() not in repr(shown)
     assert good.address in repr(shown)
 
 
-def test_what_status_prints_opens_the_records_read_only_and_not_the_log(tmp_path: Path) -> None:
-    """A statement that an analyst's DuckDB refuses, or that lets them write, or shows payloads."""
+@pytest.fixture
+def for_analysts(tmp_path: Path) -> Lake:
+    """A lake with the role and the rights that docs/lake.md tells to make."""
     lake = make_lake(tmp_path / "o'brien")
-    with opened(lake) as connection:
+    with opened_lake(lake) as connection:
         ensure_lake(connection)
-    with duckdb.connect() as analyst:
-        load_extensions(analyst)
-        analyst.execute(lake.attach_statement)
-        assert analyst.execute("SELECT count(*) FROM voronka.facts.kpi").fetchone() == (0,)
-        schemas = analyst.execute("SELECT DISTINCT schema_name FROM duckdb_tables() WHERE database_name = 'voronka'")
+    database = lake.address.split()[0].removeprefix("dbname=")
+    server = postgres.server()
+    if not server.query(f"SELECT 1 FROM pg_roles WHERE rolname = '{ANALYST}'"):
+        server.query(f"CREATE ROLE {ANALYST} LOGIN")
+    text = Path(__file__).parents[2].joinpath("docs", "lake.md").read_text("utf-8")
+    grants = re.findall(r"^(?:GRANT|ALTER DEFAULT PRIVILEGES)[^;]*;", text, re.MULTILINE)
+    assert len(grants) == 3
+    for grant in grants:
+        server.query(grant, database)
+    return lake
+
+
+@contextmanager
+def analyst(statement: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        load_extensions(connection)
+        connection.execute(statement)
+        yield connection
+
+
+def test_what_status_prints_opens_the_records_read_only_and_not_the_log(for_analysts: Lake) -> None:
+    """A statement that an analyst's DuckDB refuses, or that shows payloads, or a grant that is missing: the role is one
+    of PostgreSQL's own, with what the documentation gives it."""
+    with opened_lake(for_analysts) as connection, transaction(connection):
+        # Made after the grants.
+        connection.execute("CREATE TABLE facts.later AS SELECT 1 AS one")
+    with analyst(for_analysts.attach_statement) as connection:
+        assert connection.execute("SELECT count(*) FROM voronka.facts.kpi").fetchone() == (0,)
+        assert connection.execute("FROM voronka.facts.later").fetchall() == [(1,)]
+        schemas = connection.execute("SELECT DISTINCT schema_name FROM duckdb_tables() WHERE database_name = 'voronka'")
         assert {name for (name,) in schemas.fetchall()} == {"calc", "core", "facts", "meta"}
         with pytest.raises(duckdb.InvalidInputException, match="read-only"):
-            analyst.execute("DELETE FROM voronka.facts.kpi")
+            connection.execute("DELETE FROM voronka.facts.kpi")
+
+
+def test_an_analyst_s_role_can_neither_write_nor_see_payloads_however_it_attaches(for_analysts: Lake) -> None:
+    """READ_ONLY is the analyst's own word: what holds is PostgreSQL's rights."""
+    writing = for_analysts.attach_statement.replace(", READ_ONLY", "")
+    with analyst(writing) as connection, pytest.raises(duckdb.Error, match="permission denied"):
+        connection.execute("CREATE TABLE voronka.facts.mine AS SELECT 1 AS one")
+    log = for_analysts.attach_statement.replace("voronka_warehouse", "voronka_raw")
+    with pytest.raises(duckdb.Error, match=r"permission denied|does not exist"), analyst(log):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("dbname=x", "dbname=x user=analyst"),
+        ("dbname=x user=voronka host=db.local", "dbname=x host=db.local user=analyst"),
+        (r"user='a \' b' dbname=x port=5433", "dbname=x port=5433 user=analyst"),
+    ],
+)
+def test_the_statement_for_analysts_names_their_role_and_not_the_writer_s(address: str, shown: str) -> None:
+    """Pasted as it is, it would open the lake with the rights to change it."""
+    statement = Lake(address=address, data_path=Path("/srv")).attach_statement
+    expected = "ATTACH 'ducklake:postgres:{}' AS voronka (METADATA_SCHEMA 'voronka_warehouse', READ_ONLY)"
+    assert statement == expected.format(shown)

@@ -75,6 +75,7 @@ def _document(report: ForgetReport) -> dict[str, object]:
         "removed": report.removed,
         "left": report.left,
         "left_rows": report.left_rows,
+        "left_in_lake": report.left_in_lake,
         "not_ours": report.not_ours,
         "backups": report.backups,
         "status": "done" if report.is_ok else "failed",
@@ -111,7 +112,7 @@ def _show(app: App, report: ForgetReport, is_rehearsal: bool) -> None:
                 "A search through all files finds nothing. The analysts' file is renewed.",
             )
         )
-    for found in (*report.left_rows, *report.left):
+    for found in (*report.left_rows, *report.left_in_lake, *report.left):
         page.say(say("Ещё есть: {found}", "Still there: {found}", found=found), "red")
     for path in report.not_ours:
         page.say(say("Ваш файл, уберите сами: {path}", "Your own file, remove it there: {path}", path=path), "yellow")
