@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from base.text import Language, Text
 if TYPE_CHECKING:
     from base.clock import Clock
     from base.errors import VoronkaError
+    from base.secrets import Secret
     from flows.project import Project
     from voronka.reports.page import Page
 
@@ -60,6 +62,11 @@ class App:
     def loaded_project(self) -> Project | None:
         """The configuration if it was read and found good; for those who speak after a failure."""
         return self._project
+
+    def keep_secret(self, secrets: Iterable[Secret]) -> None:
+        """Redact these too: they came by the command line."""
+        if self._project is not None:
+            self._project = replace(self._project, secrets=(*self._project.secrets, *secrets))
 
     def page(self, *, to_stderr: bool = False) -> Page:
         """A place to write a report; stdout, or stderr for what accompanies a JSON document."""

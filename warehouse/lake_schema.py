@@ -18,6 +18,10 @@ from warehouse.migrate import HISTORIES, History, engine_over, is_known, newer, 
 
 logger = logging.getLogger(__name__)
 
+# A relation that says: what is copied into this lake is not all there yet (warehouse/move.py). The log has no stamp
+# meanwhile, so a lake in everyday use is never asked for it.
+MARK = "landing.main.unfinished_move"
+
 
 def ensure_lake(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring both lakes, attached by `attach_lake`, to this code's schema; of several commands one does it.
@@ -41,6 +45,14 @@ def ensure_lake(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _make(connection: duckdb.DuckDBPyConnection, catalog: str, history: History) -> str:
     """Make what is missing; gives the revision, another's if another command was quicker."""
+    if is_unfinished(connection):
+        raise WarehouseError(
+            say("В это озеро перенесено ещё не всё.", "Not everything has been moved into this lake yet."),
+            say(
+                "Прежние данные целы: верните прежние настройки и повторите voronka move.",
+                "What you had is whole: put the earlier configuration back and run voronka move again.",
+            ),
+        )
     try:
         create_all(connection, history.metadata, revision=history.head)
     except duckdb.CatalogException as error:
@@ -56,6 +68,16 @@ def _make(connection: duckdb.DuckDBPyConnection, catalog: str, history: History)
             ) from error
         return stored
     return history.head
+
+
+def is_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a copy into this lake was begun and did not end. Asked of a log without a stamp, or it means nothing."""
+    catalog, schema, name = MARK.split(".")
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = ($1, $2, $3) LIMIT 1",
+        [catalog, schema, name],
+    )
+    return found.fetchone() is not None
 
 
 def _upgrade(connection: duckdb.DuckDBPyConnection, catalog: str, history: History) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.engine import files_only, make_lake
 from tests.voronka.made_up import AS_OF, page
 from tests.voronka.running import Run
 from voronka.reports.raw_sizes import RawSize, raw_sizes_document, show_raw_sizes
@@ -48,6 +50,66 @@ def test_a_number_nobody_has_is_forgotten_all_the_same(run: Run, project: Path) 
     assert result.exit_code == 0
     assert "finds nothing" in result.stdout
     assert "9161234567" not in (project / "var" / "state" / "forgotten.json").read_text()
+
+
+def test_maintaining_files_says_in_words_what_was_done(run: Run, project: Path) -> None:
+    """A command for lakes that is silent here would be put into cron for nothing, or left out where it helps."""
+    nothing = run("maintain")
+    assert nothing.exit_code == 1
+    assert "ещё нечего" in nothing.stderr
+    assert run("sync").exit_code in (0, 1)
+    result = run("maintain")
+    assert result.exit_code == 0
+    assert result.stdout.count("делать нечего") == 2
+    found = json.loads(run("maintain", "--json").stdout)
+    assert found["lakes"] == []
+    assert {Path(one["path"]).name for one in found["files"]} == {"raw.duckdb", "warehouse.duckdb"}
+    assert all(one["before"] == one["after"] > 0 for one in found["files"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--to", "postgresql://db/x"], "ducklake:postgres:dbname="),
+        (["--to", "ducklake:postgres:dbname=x"], "data_path: is missing"),
+        (["--to", "ducklake:postgres:dbname=x password=${NOBODY_SET_THIS}", "--data-path", "d"], "NOBODY_SET_THIS"),
+        (["--to", "x.duckdb", "--data-path", "d"], "only for a lake"),
+        (["--to", "ducklake:postgres:dbname=x", "--data-path", "s3://b", "--set", "s3_secrt=x"], "s3_secret"),
+        (["--to", "ducklake:postgres:dbname=x", "--data-path", "s3://b", "--set", "s3_secret=x"], "both are needed"),
+        (["--to", "x.duckdb", "--raw-path", "./x.duckdb"], "the same file"),
+        (["--to", "x.duckdb"], "Files are moved into a lake"),
+        ([], "missing: '--to'"),
+    ],
+)
+def test_where_nothing_can_be_moved_to_is_told(run: Run, project: Path, arguments: list[str], told: str) -> None:
+    result = run("--lang", "en", "move", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert not (project / "x.duckdb").exists()
+
+
+@files_only
+def test_after_a_move_the_printed_lines_are_a_configuration_that_works(run: Run, project: Path) -> None:
+    """Lines that show the password, or that the next command refuses."""
+    assert run("sync").exit_code in (0, 1)
+    lake = make_lake(project)
+    (project / ".env").write_text("LAKE_PASSWORD=never-to-be-seen\n", "utf-8")
+    to = f"ducklake:postgres:{lake.address} password=${{LAKE_PASSWORD}}"
+    result = run("move", "--to", to, "--data-path", "lake data")
+    assert result.exit_code == 0
+    assert "never-to-be-seen" not in result.output
+    lines = result.stdout[result.stdout.rindex("[warehouse]\n") :].splitlines()[:3]
+    assert lines[1:] == [f'path = "{to}"', 'data_path = "lake data"']
+
+    config = project / "voronka.toml"
+    config.write_text("\n".join([CONFIG, *lines]), "utf-8")
+    status = run("--lang", "en", "status")
+    assert status.exit_code == 0
+    assert "ATTACH 'ducklake:postgres:" in status.stdout
+    assert "never-to-be-seen" not in status.output
+    kept = json.loads(run("maintain", "--json").stdout)
+    assert [one["lake"] for one in kept["lakes"]] == ["raw", "warehouse"]
+    assert run("--lang", "en", "backup", str(project / "copy.zip")).exit_code == 2
 
 
 def test_sizes_share_the_file_by_what_was_sent() -> None:

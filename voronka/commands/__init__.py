@@ -39,6 +39,8 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry("recompute", say("разобрать сохранённые записи заново", "read the stored records again")),
     "backup": Entry("backup", say("резервная копия, и во время загрузки", "a backup, even while a night runs")),
     "restore": Entry("backup", say("вернуть данные из резервной копии", "put a backup's data back")),
+    "move": Entry("move", say("перенести всё из файлов в озеро или обратно", "take everything into a lake, or back")),
+    "maintain": Entry("maintain", say("навести порядок в файлах озера", "keep a lake's files in order")),
     "forget": Entry("forget", say("удалить данные человека отовсюду", "remove a person's data everywhere")),
     "sql": Entry("sql", say("запрос к файлу для аналитиков", "a query on the analysts' file")),
     "serve": Entry("serve", say("планировщик на одной машине", "one machine's scheduler")),
