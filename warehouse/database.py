@@ -19,6 +19,7 @@ from warehouse.disk import full_disk_told
 from warehouse.engine import transaction as transaction  # callers' name for it
 from warehouse.lake import attach_lake
 from warehouse.lake_lock import command_lock
+from warehouse.lake_owner import claim
 from warehouse.lake_schema import ensure_lake
 from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 from warehouse.lock import writer_lock
@@ -98,7 +99,8 @@ def open_warehouse(
             closing(connect(files)) as connection,
             command_lock(connection, command, clock=clock, wait_seconds=wait_seconds, on_wait=on_wait),
         ):
-            ensure_lake(connection)
+            if ensure_lake(connection):
+                claim(connection, files.lake)
             yield Warehouse(files, connection, clock)
         return
     with writer_lock(files.warehouse, command=command, clock=clock, wait_seconds=wait_seconds, on_wait=on_wait):

@@ -23,24 +23,27 @@ logger = logging.getLogger(__name__)
 MARK = "landing.main.unfinished_move"
 
 
-def ensure_lake(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring both lakes, attached by `attach_lake`, to this code's schema; of several commands one does it.
+def ensure_lake(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Bring both lakes, attached by `attach_lake`, to this code's schema; of several commands one does it. True if it
+    made one.
 
     Raises:
         NewerWarehouseError: a newer voronka made it. It was not touched.
         WarehouseError: not a lake of ours, or the migration failed.
     """
+    is_made = False
     for catalog, name in LAKES.items():
         history = HISTORIES[name]
         connection.execute(f"USE {catalog}")
         stored = read_revision(connection, history)
         if stored is None:
-            stored = _make(connection, catalog, history)
+            stored, is_made = _make(connection, catalog, history), True
         if stored != history.head:
             # The lock is held by another connection: every migration has transactions of its own.
             with connection.cursor() as guard, locked(guard):
                 _upgrade(connection, catalog, history)
     connection.execute("USE warehouse")
+    return is_made
 
 
 def _make(connection: duckdb.DuckDBPyConnection, catalog: str, history: History) -> str:

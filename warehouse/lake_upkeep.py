@@ -14,8 +14,10 @@ import duckdb
 
 from base.clock import Clock
 from base.points import reached
+from warehouse.address import Lake
 from warehouse.engine import again, ask_postgres, transaction
 from warehouse.lake import LAKES
+from warehouse.lake_owner import require_alone
 from warehouse.quoting import quote_literal
 
 # A file is written anew when more than this share of its rows is deleted.
@@ -67,8 +69,13 @@ class Relation:
         return f"{quote_literal(self.name)}, schema => {quote_literal(self.schema)}"
 
 
-def keep_up(connection: duckdb.DuckDBPyConnection, clock: Clock, snapshot_days: int) -> Iterator[Upkeep]:
-    """Maintain each of the open lakes; pictures older than `snapshot_days` are let go."""
+def keep_up(connection: duckdb.DuckDBPyConnection, clock: Clock, lake: Lake) -> Iterator[Upkeep]:
+    """Maintain each of the open lakes; pictures older than `snapshot_days` are let go.
+
+    Raises:
+        WarehouseError: another lake's data lies in the same place.
+    """
+    require_alone(connection, lake)
     for catalog, name in LAKES.items():
         before = size_of(connection, catalog)
         rewritten = _rewrite(connection, clock, catalog, DELETED_SHARE)
@@ -79,7 +86,7 @@ def keep_up(connection: duckdb.DuckDBPyConnection, clock: Clock, snapshot_days: 
             if one.small >= SMALL_FILES
         ]
         reached("maintain.merged")
-        kept = f"older_than => {_NOW} - INTERVAL {int(snapshot_days)} DAY"
+        kept = f"older_than => {_NOW} - INTERVAL {int(lake.snapshot_days)} DAY"
         snapshots = _call(connection, clock, "expire_snapshots", catalog, kept)
         reached("maintain.expired")
         removed = remove_files(connection, clock, catalog, f"older_than => {_NOW} - {GRACE}")
@@ -94,9 +101,14 @@ def keep_up(connection: duckdb.DuckDBPyConnection, clock: Clock, snapshot_days: 
         )
 
 
-def purge(connection: duckdb.DuckDBPyConnection, clock: Clock) -> None:
+def purge(connection: duckdb.DuckDBPyConnection, clock: Clock, lake: Lake) -> None:
     """Leave nothing of deleted rows and earlier pictures in the files. The caller holds the lake alone: who reads an
-    earlier picture meanwhile loses its files."""
+    earlier picture meanwhile loses its files.
+
+    Raises:
+        WarehouseError: another lake's data lies in the same place.
+    """
+    require_alone(connection, lake)
     for catalog in LAKES:
         _rewrite(connection, clock, catalog, 0.0)
         reached("forget.rewritten")

@@ -87,7 +87,7 @@ def forget(
         report.removed = _erase(project, warehouse, person, forgotten, cards, with_payments, find_connector)
         if project.lake is not None:
             progress.say(say("Переписываю файлы озера без удалённых строк…", "Writing the lake's files anew…"))
-            purge(warehouse.connection, clock)
+            purge(warehouse.connection, clock, project.lake)
             publish_open(project, warehouse.connection)
             report.left_rows = _erase(project, warehouse, person, forgotten, cards, with_payments, find_connector)
     if project.lake is not None:

@@ -52,7 +52,7 @@ def maintain(
     locking: dict[str, Any] = {"clock": clock, "wait_seconds": wait_seconds, "on_wait": progress.say}
     if project.lake is not None:
         with open_warehouse(files, command="maintain", **locking) as warehouse:
-            return MaintainReport(lakes=tuple(keep_up(warehouse.connection, clock, project.lake.snapshot_days)))
+            return MaintainReport(lakes=tuple(keep_up(warehouse.connection, clock, project.lake)))
     return MaintainReport(files=_maintain_files(files, locking))
 
 

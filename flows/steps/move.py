@@ -27,6 +27,7 @@ from metrics.catalogue import load_catalogue
 from metrics.views import create_views
 from warehouse.database import Files, connect, open_warehouse
 from warehouse.lake_lock import command_lock
+from warehouse.lake_owner import claim
 from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
@@ -81,6 +82,7 @@ def _into_lake(
 ) -> MoveReport:
     if not (source.warehouse.is_file() and source.raw.is_file()):
         raise WarehouseError(say("Переносить ещё нечего.", "There is nothing to move yet."))
+    assert target.lake is not None
     target.warehouse.parent.mkdir(parents=True, exist_ok=True)
     catalogs = {"from_landing": "landing", "from_warehouse": "warehouse"}
     with writer_lock(source.warehouse, **locking):
@@ -89,6 +91,7 @@ def _into_lake(
         with closing(connect(target)) as connection, command_lock(connection, **locking):
             _attach(connection, {"from_landing": source.raw, "from_warehouse": source.warehouse}, "(READ_ONLY)")
             begin_lake(connection, str(source.warehouse))
+            claim(connection, target.lake)
             report = _copy(connection, catalogs, progress)
             connection.execute("USE warehouse")
             _write_views(connection, project)

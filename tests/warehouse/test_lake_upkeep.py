@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ import duckdb
 import pytest
 
 from base.clock import FakeClock
+from base.errors import WarehouseError
+from tests import postgres
 from tests.engine import make_lake, opened_lake
 from warehouse.address import Lake
 from warehouse.engine import ask_postgres, transaction
@@ -38,15 +41,15 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def files_of(lake: Lake) -> set[Path]:
-    return {path for path in Path(lake.data_path).rglob("*") if path.is_file()}
+    return set(Path(lake.data_path).rglob("*.parquet"))
 
 
 def people(connection: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
     return connection.execute(f"FROM {PEOPLE} ORDER BY id").fetchall()
 
 
-def maintained(connection: duckdb.DuckDBPyConnection, days: int = 7) -> Upkeep:
-    (upkeep,) = (one for one in keep_up(connection, CLOCK, days) if one.lake == "warehouse")
+def maintained(connection: duckdb.DuckDBPyConnection, lake: Lake) -> Upkeep:
+    (upkeep,) = (one for one in keep_up(connection, CLOCK, lake) if one.lake == "warehouse")
     return upkeep
 
 
@@ -64,11 +67,11 @@ def test_small_files_become_one_and_the_rows_stay(lake: Lake) -> None:
     """Every load adds files: a year of them would make each query open thousands."""
     with opened_lake(lake) as connection:
         before = people(connection)
-        upkeep = maintained(connection)
+        upkeep = maintained(connection, lake)
         assert (upkeep.rewritten, upkeep.merged) == (1, 1)
         assert (upkeep.before.files, upkeep.after.files) == (SMALL_FILES + 3, 1)
         assert people(connection) == before
-        again = maintained(connection)
+        again = maintained(connection, lake)
         assert (again.rewritten, again.merged, again.before) == (0, 0, again.after)
 
 
@@ -76,7 +79,7 @@ def test_pictures_younger_than_the_setting_can_be_read_and_their_files_stay(lake
     """A reader, or a backup under way, that loses its files to the night's upkeep."""
     with opened_lake(lake) as connection:
         files = files_of(lake)
-        upkeep = maintained(connection)
+        upkeep = maintained(connection, lake)
         assert (upkeep.snapshots, upkeep.removed) == (0, 0)
         assert files < files_of(lake)
         assert connection.execute(f"SELECT count(*) FROM {PEOPLE} AT (VERSION => 3)").fetchone() == (20,)
@@ -85,14 +88,14 @@ def test_pictures_younger_than_the_setting_can_be_read_and_their_files_stay(lake
 def test_what_is_old_is_let_go_and_its_files_a_day_later(lake: Lake) -> None:
     with opened_lake(lake) as connection:
         before = people(connection)
-        maintained(connection)
+        maintained(connection, lake)
         age(connection, lake)
-        upkeep = maintained(connection)
+        upkeep = maintained(connection, lake)
         # Merged files were in no picture since; those of the pictures just let go stay for whoever reads them.
         assert upkeep.snapshots > SMALL_FILES
         standing = len(files_of(lake))
         age(connection, lake)
-        assert maintained(connection).removed == standing - 1
+        assert maintained(connection, lake).removed == standing - 1
         assert len(files_of(lake)) == 1
         assert people(connection) == before
 
@@ -100,7 +103,7 @@ def test_what_is_old_is_let_go_and_its_files_a_day_later(lake: Lake) -> None:
 def test_files_that_are_gone_already_do_not_stop_the_removal_of_others(lake: Lake) -> None:
     """Killed between the removal of files and the commit that says so: no night after would remove anything."""
     with opened_lake(lake) as connection:
-        maintained(connection)
+        maintained(connection, lake)
         with transaction(connection):
             connection.execute("FROM ducklake_expire_snapshots('warehouse', older_than => now() + INTERVAL 1 DAY)")
         scheduled = connection.execute(
@@ -130,7 +133,7 @@ def test_a_purge_leaves_a_deleted_row_nowhere(lake: Lake) -> None:
         held = lake_holds(connection, lake, [gone])
         assert "voronka_warehouse.ducklake_table_column_stats" in held
         assert any(place.endswith(".parquet") for place in held)
-        purge(connection, CLOCK)
+        purge(connection, CLOCK, lake)
     with opened_lake(lake) as connection:
         forget_extremes(connection)
         assert lake_holds(connection, lake, [gone]) == []
@@ -142,7 +145,7 @@ def test_a_purge_leaves_a_deleted_row_nowhere(lake: Lake) -> None:
 def test_extremes_narrowed_by_a_purge_widen_again_with_new_rows(lake: Lake) -> None:
     """Extremes taken out wrongly would hide rows from every query that compares."""
     with opened_lake(lake) as connection:
-        purge(connection, CLOCK)
+        purge(connection, CLOCK, lake)
     with opened_lake(lake) as connection:
         forget_extremes(connection)
     with opened_lake(lake) as connection:
@@ -157,9 +160,48 @@ def test_extremes_narrowed_by_a_purge_widen_again_with_new_rows(lake: Lake) -> N
         assert (least, greatest) == ("+1", "+89")
 
 
+def test_rows_written_beside_the_upkeep_are_neither_lost_nor_doubled(lake: Lake) -> None:
+    """Files rewritten from a picture of before the lock would bring deleted rows back, or drop new ones."""
+
+    def write() -> None:
+        with opened_lake(lake) as connection:
+            for number in range(100, 120):
+                with transaction(connection):
+                    connection.execute(f"INSERT INTO {PEOPLE} VALUES ({number}, 'new', NULL)")
+                    connection.execute(f"DELETE FROM {PEOPLE} WHERE id IN ({number - 100}, {number - 50})")
+
+    def tidy() -> int:
+        with opened_lake(lake) as connection:
+            return sum(one.rewritten + one.merged for _ in range(6) for one in keep_up(connection, CLOCK, lake))
+
+    with ThreadPoolExecutor(2) as pool:
+        writing, tidying = pool.submit(write), pool.submit(tidy)
+        writing.result()
+        assert tidying.result() > 1
+    with opened_lake(lake) as connection:
+        left = [*range(20, 50), *range(70, 96), *range(100, 120)]
+        assert [row[0] for row in people(connection)] == left
+
+
+def test_a_place_shared_with_another_lake_is_left_alone(lake: Lake, tmp_path: Path) -> None:
+    """A copy of the database, for trying things out, that removes the files of the one in use: it doesn't know them."""
+    server = postgres.server()
+    database = lake.address.split()[0].removeprefix("dbname=")
+    copy = replace(lake, address=server.address(server.create_database(database)))
+    with opened_lake(lake) as connection:
+        maintained(connection, lake)
+    files = files_of(lake)
+    with opened_lake(copy) as connection, pytest.raises(WarehouseError, match="shared by two lakes"):
+        maintained(connection, copy)
+    with opened_lake(lake) as connection, pytest.raises(WarehouseError, match="shared by two lakes"):
+        purge(connection, CLOCK, lake)
+    assert files_of(lake) == files
+
+
 def test_an_empty_lake_needs_nothing(tmp_path: Path) -> None:
-    with opened_lake(make_lake(tmp_path)) as connection:
-        upkeep = maintained(connection)
+    lake = make_lake(tmp_path)
+    with opened_lake(lake) as connection:
+        upkeep = maintained(connection, lake)
         nothing = Size(0, 0)
         assert upkeep == replace(upkeep, before=nothing, after=nothing, rewritten=0, merged=0, snapshots=0, removed=0)
         assert size_of(connection, "landing") == nothing
