@@ -16,8 +16,16 @@ from warehouse.lake import attach_lake
 from warehouse.lake_schema import ensure_lake
 
 IS_LAKE = os.environ.get("VORONKA_ENGINE", "file") == "lake"
-# What a lake has not, or has not yet.
-files_only = pytest.mark.skipif(IS_LAKE, reason="files only")
+
+
+def only_files(why: str) -> pytest.MarkDecorator:
+    """Marks what has no meaning on a lake, by its nature: `why` says what."""
+    return pytest.mark.skipif(IS_LAKE, reason=f"files only: {why}")
+
+
+files_only = only_files("it looks at a file, or at what a file costs")
+# A test's process has its PostgreSQL for itself: another process would find another lake.
+one_process = only_files("its processes share a folder, and would not share a lake")
 
 
 def make_lake(folder: Path) -> Lake:

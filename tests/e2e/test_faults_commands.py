@@ -15,6 +15,7 @@ import pytest
 
 from tests.campaign.checks import broken_rules
 from tests.e2e.state import read_log, read_state
+from tests.engine import one_process
 from tests.toy import Toy, deal, page
 
 pytestmark = pytest.mark.e2e
@@ -105,6 +106,7 @@ def test_a_second_command_fails_with_three_or_waits_until_the_first_is_killed(
     assert waiting.returncode == 0
 
 
+@one_process
 def test_twenty_commands_started_at_the_same_instant_load_everything_once(tmp_path: Path) -> None:
     """Each makes the files if it finds none: two at once would put one's half-made file in the other's place."""
     command = [sys.executable, "-c", CROWD, str(tmp_path / "crowd"), str(AT_ONCE)]

@@ -16,8 +16,10 @@ import pytest
 from flows.steps.progress import Silent
 from tests.campaign.checks import broken_rules
 from tests.e2e.state import read_log, read_state
+from tests.engine import only_files
 from tests.toy import Toy, deal, page
 
+pytestmark = only_files("copies of one of the two files, and torn write-ahead logs")
 ROOT = Path(__file__).parents[2]
 FIRST = {
     "users": [page({"id": 1, "title": "Анна"})],

@@ -21,9 +21,11 @@ from flows.steps.publish import publish
 from flows.steps.recompute import recompute
 from tests.campaign.checks import broken_rules
 from tests.e2e.state import State, read_log, read_state
+from tests.engine import only_files
 from tests.toy import Toy, deal, page
 from warehouse.disk import full_disk_told
 
+pytestmark = only_files("a limit of this process's files is none of PostgreSQL's")
 ROOT = Path(__file__).parent.parent.parent
 DICE = random.Random(7)
 # Titles that do not compress: what is written is as large as what is meant.

@@ -19,9 +19,10 @@ from flows.steps.replay import replay
 from tests.campaign.checks import broken_rules, check_evidence
 from tests.e2e.company import confirm_inputs, served
 from tests.e2e.state import read_state
+from tests.engine import only_files
 from voronka.config import load_project
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, only_files("releases left files")]
 
 RELEASES = sorted((Path(__file__).parent / "releases").glob("*/"))
 STORY = build_company(deals=4, seed=5)

@@ -22,6 +22,7 @@ from base.clock import FakeClock, SystemClock
 from demo.story import Story
 from tests.e2e.company import KEY, SALT, TOKEN, confirm_inputs, served
 from tests.e2e.reference import NEXT_MORNING, reference_story
+from tests.engine import look
 from voronka.app import App
 from voronka.cli import root
 
@@ -66,7 +67,7 @@ class Office:
     def loaded(self) -> dict[str, int]:
         """Core rows by source: what "the rest of the work" is."""
         found = {"amo": "core.deals", "mango": "core.calls", "accounting": "core.payments"}
-        with duckdb.connect(str(self.folder / "var" / "warehouse.duckdb"), read_only=True) as connection:
+        with look(self.folder / "var" / "warehouse.duckdb") as connection:
             rows = {
                 source: connection.execute(f"SELECT count(*) FROM {relation} WHERE source = ?", [source]).fetchone()
                 for source, relation in found.items()
@@ -198,9 +199,8 @@ def test_half_a_statement_is_refused_whole_and_the_others_load(office: Office) -
     assert message.startswith("accounting: half.txt: Файл обрезан")
     assert "Ничего из него не загружено" in message
     assert office.loaded() == {"amo": DEALS, "mango": CALLS, "accounting": PAYMENTS}
-    with duckdb.connect() as log:
-        log.execute(f"ATTACH '{office.folder / 'var' / 'raw.duckdb'}' AS log (READ_ONLY)")
-        assert log.execute("SELECT count(*) FROM log.raw.records WHERE origin LIKE 'half.txt%'").fetchone() == (0,)
+    with look(office.folder / "var" / "raw.duckdb") as log:
+        assert log.execute("SELECT count(*) FROM raw.records WHERE origin LIKE 'half.txt%'").fetchone() == (0,)
 
 
 def test_mended_input_is_forgotten(office: Office) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from flows.steps.publish import publish
+from tests.engine import only_files
 from tests.toy import Toy, deal, page
 from warehouse.quoting import quote_literal
 
@@ -38,6 +39,7 @@ def test_the_published_file_is_read_by_the_oldest_engine_promised(toy: Toy) -> N
     assert storage(publish(toy.project(), clock=toy.clock).path) == OLDEST_READER
 
 
+@only_files("it is of an older storage")
 def test_a_file_of_an_older_storage_is_opened_kept_whole_and_written_in_the_present_one(toy: Toy) -> None:
     """An engine that refuses the option for existing files: no installation could be updated."""
     toy.run({"deals": [page(deal(1, 100))]})

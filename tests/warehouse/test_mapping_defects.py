@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import pytest
 
 from base.errors import TooManyRejectsError
 from connectors.stream import MapContext, RawRecord, Rows, Settings, target
+from tests.engine import look
 from tests.toy import Toy, page
 from warehouse.mapping import map_records
 
@@ -65,12 +65,12 @@ def test_the_record_is_kept_and_told_of_and_the_rest_is_loaded(
         report = toy.run({"events": [page(whole, lacking)]})
 
     assert not report.is_ok
-    with duckdb.connect(str(toy.project().warehouse_path), read_only=True) as connection:
+    with look(toy.project().warehouse_path) as connection:
         assert connection.execute("SELECT deal_id FROM core.deals").fetchall() == [("7",)]
         rejects = connection.execute("SELECT record_id, reason, got FROM meta.rejects").fetchall()
     assert rejects == [("2", "mapping_defect", "KeyError")]
-    with duckdb.connect(str(toy.project().raw_path), read_only=True) as connection:
-        kept = connection.execute("SELECT payload FROM raw.raw.records WHERE record_id = '2'").fetchone()
+    with look(toy.project().raw_path) as connection:
+        kept = connection.execute("SELECT payload FROM raw.records WHERE record_id = '2'").fetchone()
     assert kept is not None
     assert VALUE in kept[0]
     warned = [record.getMessage() for record in caplog.records if "mapping_defect" in record.getMessage()]
