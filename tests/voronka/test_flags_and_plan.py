@@ -100,17 +100,17 @@ def test_flags_json_tells_rules_and_what_was_not_looked_for(run: Run, published:
     assert (first["flag"], first["label"], first["person_id"]) == ("I-01", "Won without payment", "ivanov")
     assert (first["occurred_at"], first["url"]) == ("2026-11-18T14:00:00Z", "https://x.amocrm.ru/leads/detail/4")
     rules = {rule["flag"]: rule["absent"] for rule in document["rules"]}
-    assert len(rules) == 15
+    assert len(rules) == 16
     assert (rules["I-01"], rules["I-11"]) == (None, "нет журнала переносов")
 
 
-@pytest.mark.parametrize("options", [["--who", "Сидоров"], ["--flag", "I-16"]])
+@pytest.mark.parametrize("options", [["--who", "Сидоров"], ["--flag", "I-17"]])
 def test_whoever_and_whatever_is_not_there_is_answered_with_what_is(
     run: Run, published: Path, options: list[str]
 ) -> None:
     result = run("flags", "2026-11", *options)
     assert result.exit_code == 2
-    assert "Петрова" in result.stderr or "I-15" in result.stderr
+    assert "Петрова" in result.stderr or "I-16" in result.stderr
 
 
 # ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────────
