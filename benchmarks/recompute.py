@@ -34,6 +34,7 @@ from metrics.compute import recompute
 from metrics.facts import stage_facts
 from metrics.periods import parse_period
 from metrics.resolve import resolve
+from models.revision import WAREHOUSE_REVISION
 from warehouse.database import open_warehouse
 
 ROOT = Path(__file__).parent.parent
@@ -110,23 +111,37 @@ class Measured:
     by_hand_wall: float
 
 
+def _mark(folder: Path) -> Path:
+    return folder / "resolved"
+
+
+def _is_prepared(folder: Path) -> bool:
+    """Whether a company is there.
+
+    Raises:
+        SystemExit: one that another version resolved: it may lack what numbers stand on now.
+    """
+    mark = _mark(folder)
+    if mark.exists() and mark.read_text(encoding="utf-8") != WAREHOUSE_REVISION:
+        sys.exit(f"{folder}: made by another version; name another folder, or remove this one")
+    return mark.exists()
+
+
 def prepare(folder: Path, deals: int, months: int, copies: int) -> None:
     """A company of so many deals a month with `calc.*` filled, unless the folder has one."""
-    done = folder / "resolved"
-    if done.exists():
+    if _is_prepared(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     files = generate_files(folder, Size(deals // copies * months, months))
     with open_warehouse(files, command="benchmark", clock=make_clock()) as warehouse:
         resolve(warehouse.connection, COMPANY, make_clock())
         multiply(warehouse.connection, copies)
-    done.touch()
+    _mark(folder).write_text(WAREHOUSE_REVISION, encoding="utf-8")
 
 
 def prepare_cut(folder: Path, whole: Path, months: int) -> None:
     """The company of the folder `whole` with so many months of history, unless `folder` has it."""
-    done = folder / "resolved"
-    if done.exists():
+    if _is_prepared(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("warehouse.duckdb", "raw.duckdb"):
@@ -134,7 +149,7 @@ def prepare_cut(folder: Path, whole: Path, months: int) -> None:
     years, month = divmod(UNTIL.year * 12 + UNTIL.month - 1 - months, 12)
     with open_warehouse(files_in(folder), command="benchmark", clock=make_clock()) as warehouse:
         cut(warehouse.connection, date(years, month + 1, 1))
-    done.touch()
+    _mark(folder).write_text(WAREHOUSE_REVISION, encoding="utf-8")
 
 
 def forget(connection: duckdb.DuckDBPyConnection) -> None:
