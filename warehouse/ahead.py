@@ -25,7 +25,7 @@ PIECE_RECORDS = 640
 # Under way: as much as helpers do while a batch lands or a slice is merged, and some megabytes of payloads.
 PIECES_UNDER_WAY = 4
 # Mapped and not taken: only rows, and of them a slice and what is begun of the next one.
-PIECES_WAITING = 64
+PIECES_WAITING = 56
 
 
 @dataclass

@@ -391,7 +391,7 @@ def _as_table(batch: Batch, fetched_at: int) -> pa.Table:
     if pc.count_distinct(table["record_id"]).as_py() != len(table):
         table = table.take(pa.array(_without_repeats(batch), pa.int64()))
     # From 1; what is left out as known leaves a gap in `seq`, which only orders.
-    return table.append_column("place", pa.array(range(1, len(table) + 1), pa.int64())).combine_chunks()
+    return table.append_column("place", pa.array(range(1, len(table) + 1), pa.int64()))
 
 
 def _as_texts(payloads: Growing[bytes]) -> pa.ChunkedArray:
