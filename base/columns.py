@@ -74,7 +74,8 @@ class Growing(Sequence[T]):
 
     def __iadd__(self, values: Iterable[T]) -> Self:
         if isinstance(values, Growing):
-            for part in values._parts:
+            # Its own last list may be the one that grows here.
+            for part in [part[:] for part in values._parts]:
                 self.__iadd__(part)
         elif isinstance(values, Column):
             if len(values):
