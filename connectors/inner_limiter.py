@@ -6,13 +6,23 @@ from pathlib import Path
 
 from base.clock import Clock
 from connectors.limiter import Limiter
+from connectors.states import States
 
 
 class InnerLimiter(Limiter):
     """A turn takes both budgets; a pause or a block holds for the whole account."""
 
-    def __init__(self, name: str, *, general: Limiter, rate: float, clock: Clock, state_dir: Path) -> None:
-        super().__init__(name, rate=rate, clock=clock, state_dir=state_dir)
+    def __init__(
+        self,
+        name: str,
+        *,
+        general: Limiter,
+        rate: float,
+        clock: Clock,
+        state_dir: Path,
+        shared: States | None = None,
+    ) -> None:
+        super().__init__(name, rate=rate, clock=clock, state_dir=state_dir, shared=shared)
         self._general = general
 
     def wait_turn(self) -> None:

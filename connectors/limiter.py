@@ -6,13 +6,13 @@ jitter. Where the budget goes up to the limit (`ceiling`), a request also waits 
 *surely* left the vendor's window: an answer that took longer than the quickest of its kind may have been asked as
 much later.
 
-The state is one small file under a file lock, so a second process on this machine takes its turn in the same queue;
-it survives kill -9 because it holds nothing but times.
+The state is one small file under a file lock, so a second process on this machine takes its turn in the same queue, or
+a row in a lake's PostgreSQL, so a second machine does (`connectors/states.py`); it survives kill -9 because it holds
+nothing but times.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from filelock import FileLock
 
 from base.clock import Clock
 from base.errors import BlockedError
 from base.text import say
+from connectors.states import FileState, States
 
 # No honest queue is longer: a later slot means that the machine's clock was set back since it was written.
 LONGEST_QUEUE_SECONDS = 600.0
@@ -67,7 +67,7 @@ class _State(msgspec.Struct):
 
 
 class Load(NamedTuple):
-    """How busy an account's budget is, by all processes of this machine."""
+    """How busy an account's budget is, by all processes that share it."""
 
     used: int  # requests started within the last second
     wait_seconds: float  # what a request asked for now would wait
@@ -77,18 +77,26 @@ class Limiter:
     """Paces requests of one account at `rate` a second; `rate=None` leaves them unpaced (tests, benchmarks).
 
     `name` identifies the account and the budget; it becomes a file name, so it must hold no secret. `ceiling` is the
-    vendor's own limit of arrivals within any second, where it counts so.
+    vendor's own limit of arrivals within any second, where it counts so. Without `shared` states the budget is that of
+    this machine's processes.
     """
 
     def __init__(
-        self, name: str, *, rate: float | None, clock: Clock, state_dir: Path, ceiling: int | None = None
+        self,
+        name: str,
+        *,
+        rate: float | None,
+        clock: Clock,
+        state_dir: Path,
+        ceiling: int | None = None,
+        shared: States | None = None,
     ) -> None:
         self.name = name
         self.rate = rate
         self._ceiling = ceiling
         self._clock = clock
-        self._path = state_dir / "limits" / f"{name}.json"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        path = state_dir / "limits" / f"{name}.json"
+        self._kept = shared.open(name) if shared is not None else FileState(path, clock)
         self._threads = threading.RLock()
         self._turn = threading.local()
         # Requests under way: when their turn was. By kind, the quickest answer met so far.
@@ -98,7 +106,6 @@ class Limiter:
         # Slots this process has taken and not used: [from, until) in Unix seconds.
         self._reserved_from = 0.0
         self._reserved_until = 0.0
-        self._processes = FileLock(str(self._path) + ".lock")
 
     def wait_turn(self) -> None:
         """Take the next slot and sleep until it comes.
@@ -220,7 +227,7 @@ class Limiter:
         return slot
 
     def _is_held_back(self) -> bool:
-        # Without the lock: the file is replaced as a whole, so a reading is never torn.
+        # Without the lock: a reading is never torn.
         state, now = self._read(), self._now()
         self._refuse_while_blocked(state, now)
         return now < state.paused_until <= now + LONGEST_QUEUE_SECONDS
@@ -240,28 +247,27 @@ class Limiter:
         )
 
     def _now(self) -> float:
-        return self._clock.now().timestamp()
+        return self._kept.now()
 
-    # ── the file ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what is kept ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
     def _locked(self) -> Iterator[_State]:
-        with self._threads, self._processes:
-            state = self._read()
+        with self._threads, self._kept.changing() as change:
+            state = _decode(change.content)
             before = msgspec.json.encode(state)
             yield state
             after = msgspec.json.encode(state)
             if after != before:
-                self._write(after)
+                change.content = after
 
     def _read(self) -> _State:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_State)
-        except (FileNotFoundError, msgspec.DecodeError):
-            # A torn or foreign file holds nothing worth keeping: the pace starts anew.
-            return _State()
+        return _decode(self._kept.read())
 
-    def _write(self, content: bytes) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_bytes(content)
-        os.replace(temporary, self._path)
+
+def _decode(content: bytes) -> _State:
+    try:
+        return msgspec.json.decode(content, type=_State)
+    except msgspec.DecodeError:
+        # Nothing yet; what is torn or foreign holds nothing worth keeping either: the pace starts anew.
+        return _State()

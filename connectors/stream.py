@@ -21,6 +21,7 @@ import msgspec
 
 from base.clock import Clock
 from base.text import Text
+from connectors.states import States
 from connectors.vault import Vault
 
 Json = Any
@@ -62,6 +63,8 @@ class Runtime:
     zone: ZoneInfo  # the company's reporting time zone
     # Folder of this installation's state (limiter and token files), outside the databases.
     state_dir: Path
+    # Where budgets are instead, when several machines share them.
+    shared: States | None = None
     # How the token files there are closed.
     vault: Vault = field(default_factory=Vault)
     # An httpx transport for tests; None = the real network.

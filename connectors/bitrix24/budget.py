@@ -15,6 +15,7 @@ from pathlib import Path
 from base.clock import Clock
 from connectors.bitrix24.answers import Timing
 from connectors.limiter import LONGEST_QUEUE_SECONDS, Limiter
+from connectors.states import States
 
 # Of the vendor's bucket: other applications of the portal at this address drink from it too.
 SHARE_OF_BUCKET = 0.8
@@ -32,12 +33,14 @@ CLOCK_TICK = 0.001
 class BucketLimiter(Limiter):
     """A stock of requests that may be spent at once, refilled at `rate` a second.
 
-    The file's `next_slot` is when the bucket would be empty again: a request may go as soon as that lies no further
+    The state's `next_slot` is when the bucket would be empty again: a request may go as soon as that lies no further
     ahead than the stock allows.
     """
 
-    def __init__(self, name: str, *, rate: float, stock: int, clock: Clock, state_dir: Path) -> None:
-        super().__init__(name, rate=rate, clock=clock, state_dir=state_dir)
+    def __init__(
+        self, name: str, *, rate: float, stock: int, clock: Clock, state_dir: Path, shared: States | None = None
+    ) -> None:
+        super().__init__(name, rate=rate, clock=clock, state_dir=state_dir, shared=shared)
         self._step = 1.0 / rate
         self._tolerance = max(stock - 1, 0) * self._step
 

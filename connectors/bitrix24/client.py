@@ -76,6 +76,7 @@ class Bitrix24Client(Client):
             stock=int(stock * SHARE_OF_BUCKET),
             clock=runtime.clock,
             state_dir=runtime.state_dir,
+            shared=runtime.shared,
         )
         self.api = Api(
             self._base,

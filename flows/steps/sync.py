@@ -17,11 +17,13 @@ from base.points import reached
 from base.text import say
 from base.times import start_of_day
 from connectors.registry import load_connector
+from connectors.states import States
 from connectors.stream import Connector, Page, Runtime
 from flows.project import Project, Source
 from flows.steps.conforming import EXAMPLES, SourceConforming, example, too_many_rejects
 from flows.steps.progress import Progress, Reached, Silent, StreamReport
 from flows.steps.reading import Arrived, Counter, Ended, Opened, Readers, Reading
+from flows.steps.sharing import shared_states
 from flows.steps.sources import choose_sources, files_to_load
 from flows.steps.state import StreamState
 from warehouse import bookkeeping
@@ -31,6 +33,7 @@ from warehouse.land import Batch, Landing, StreamRun
 from warehouse.layout import ROW_GROUP_RECORDS
 from warehouse.pause import let_backup_in
 from warehouse.reconcile import reconcile
+from warehouse.source_lock import source_locks
 
 # A batch is committed when it is this large or this old: memory, and what a kill costs, stay bounded.
 BATCH_RECORDS = ROW_GROUP_RECORDS
@@ -74,15 +77,20 @@ def sync(
 
     Raises:
         ConfigError: an unknown source name.
-        BusyError: another command holds the warehouse.
+        BusyError: another command holds the warehouse, or on a lake one of the sources.
     """
     clock = clock or SystemClock()
     progress = progress or Silent()
     chosen = choose_sources(project, sources)
-    with open_warehouse(
-        files_to_load(project), command="sync", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
-    ) as warehouse:
-        run = _Sync(project, warehouse, clock, progress, full=full, accept_deletions=accept_deletions)
+    names = [source.name for source in chosen]
+    with (
+        open_warehouse(
+            files_to_load(project), command="sync", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+        ) as warehouse,
+        source_locks(warehouse.connection, names, clock=clock, wait_seconds=wait_seconds, on_wait=progress.say),
+        shared_states(project, clock) as shared,
+    ):
+        run = _Sync(project, warehouse, clock, progress, full=full, accept_deletions=accept_deletions, shared=shared)
         readings = [
             run.reading(
                 source, find_connector(source.type).serving(source.settings), _window(project, start, end), transport
@@ -112,8 +120,10 @@ class _Sync:
         *,
         full: bool,
         accept_deletions: bool,
+        shared: States | None,
     ) -> None:
         self._project = project
+        self._shared = shared
         self._warehouse = warehouse
         self._clock = clock
         self._progress = progress
@@ -154,6 +164,7 @@ class _Sync:
             clock=self._clock,
             zone=self._project.company.zone,
             state_dir=self._project.state_dir,
+            shared=self._shared,
             vault=self._project.vault,
             transport=transport,
             on_request=self._counter.add,

@@ -55,19 +55,22 @@ def _check(app: App, project: Project, source: Source) -> Iterator[CheckLine]:
     """The connector's findings; what stops it is one more."""
     from connectors.registry import load_connector
     from connectors.stream import CheckLine, Runtime
+    from flows.steps.sharing import shared_states
 
     yield from _open_addresses(source)
     connector: Any = load_connector(source.type)
-    runtime = Runtime(
-        source=source.name,
-        clock=app.clock,
-        zone=project.company.zone,
-        state_dir=project.state_dir,
-        vault=project.vault,
-    )
     try:
-        with connector.open(source.settings, runtime) as client:
-            yield from connector.check(client)
+        with shared_states(project, app.clock) as shared:
+            runtime = Runtime(
+                source=source.name,
+                clock=app.clock,
+                zone=project.company.zone,
+                state_dir=project.state_dir,
+                shared=shared,
+                vault=project.vault,
+            )
+            with connector.open(source.settings, runtime) as client:
+                yield from connector.check(client)
     except SourceError as error:
         yield CheckLine(subject=say("доступ", "access"), verdict="failed", detail=error.what, remedy=error.remedy)
 

@@ -1,0 +1,226 @@
+"""Small named states that all machines of a lake share: request budgets, and what a backfill has done.
+
+Rows of one table in a schema of its own (`voronka_fleet`) of the catalog's PostgreSQL. A change is a transaction under
+an advisory lock of the state's name, so PostgreSQL frees what a killed process held. Times go by PostgreSQL's clock:
+machines' own clocks differ, and a budget is a matter of milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import duckdb
+
+from base.clock import Clock
+from base.errors import WarehouseError
+from base.text import say
+from warehouse.address import Lake
+from warehouse.engine import PAUSES, may_pass
+from warehouse.extensions import load_extensions
+from warehouse.quoting import quote_literal
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+SCHEMA = "voronka_fleet"
+# The first of an advisory lock's two numbers, the second is the name's: no other lock of a lake has two.
+LOCK_KEY = 0x766F726F
+# A machine that lost its power in the middle of a change: others wait no longer than this.
+IDLE_MILLISECONDS = 10_000
+# How old a comparison of the clocks may become, and how far back it may set ours.
+COMPARED_SECONDS = 60.0
+LONGEST_STEP_BACK = 1.0
+_CATALOG = "fleet"
+_SECRET = "fleet"
+
+
+class SharedStates:
+    """A connection to the PostgreSQL of a lake, for its states; closed by `close`."""
+
+    def __init__(self, lake: Lake, clock: Clock) -> None:
+        self._lake = lake
+        self._clock = clock
+        self._time = threading.Lock()
+        self._ahead: float | None = None  # PostgreSQL's Unix seconds less our monotonic ones
+        self._compared_at = 0.0
+        self._connection = duckdb.connect(
+            config={"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
+        load_extensions(self._connection, ("postgres_scanner",))
+        self._again(self._attach)
+
+    def open(self, name: str) -> SharedState:
+        return SharedState(self, name, self._connection.cursor())
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def now(self) -> float:
+        """Unix seconds by PostgreSQL's clock."""
+        with self._time:
+            present = self._clock.monotonic()
+            if self._ahead is None or present - self._compared_at > COMPARED_SECONDS:
+                self._compare(present)
+            assert self._ahead is not None
+            return self._ahead + self._clock.monotonic()
+
+    def _compare(self, present: float) -> None:
+        query = ask("SELECT extract(epoch FROM clock_timestamp())::float8 AS now")
+        row = self._again(lambda: self._connection.execute(query).fetchone())
+        assert row is not None
+        # The answer is as old as half of the way to it and back.
+        ahead = float(row[0]) - (present + self._clock.monotonic()) / 2
+        # Behind by more: another server took over, or a test's clock ran ahead. What was promised by ours stays.
+        if self._ahead is None or ahead > self._ahead - LONGEST_STEP_BACK:
+            self._ahead = ahead
+        self._compared_at = present
+
+    def _attach(self) -> None:
+        lake, connection = self._lake, self._connection
+        connection.execute(f"SET pg_idle_in_transaction_timeout_millis = {IDLE_MILLISECONDS}")
+        secret = ""
+        if lake.password is not None:
+            password = quote_literal(lake.password.reveal())
+            connection.execute(f"CREATE OR REPLACE SECRET {_SECRET} (TYPE postgres, PASSWORD {password})")
+            secret = f", SECRET '{_SECRET}'"
+        connection.execute(f"DETACH DATABASE IF EXISTS {_CATALOG}")
+        # Who waited for a lock must see what its last holder wrote: the extension's own REPEATABLE READ shows what was
+        # there when the waiting began.
+        options = f"TYPE postgres, ISOLATION_LEVEL 'READ COMMITTED'{secret}"
+        connection.execute(f"ATTACH {quote_literal(lake.address)} AS {_CATALOG} ({options})")
+        if connection.execute(ask(f"SELECT to_regclass('{SCHEMA}.states') IS NULL AS lacks")).fetchone() == (True,):
+            self._make_table()
+
+    def _make_table(self) -> None:
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            connection.execute(ask(f"SELECT pg_advisory_xact_lock({LOCK_KEY}, 0)")).fetchall()
+            connection.execute(
+                tell(
+                    f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}; "
+                    f"CREATE TABLE IF NOT EXISTS {SCHEMA}.states (name text PRIMARY KEY, content text NOT NULL)"
+                )
+            )
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _again(self, work: Callable[[], T]) -> T:
+        """What `work` gives, tried anew while PostgreSQL is restarted.
+
+        Raises:
+            WarehouseError: it is not there.
+        """
+        for pause in (*PAUSES, None):
+            try:
+                return work()
+            except duckdb.Error as error:
+                if pause is None or not may_pass(error):
+                    raise _told(error) from error
+                logger.warning("event=shared_state_again error=%s seconds=%s", type(error).__name__, pause)
+                self._clock.sleep(pause)
+        raise AssertionError("unreachable")
+
+
+class SharedState:
+    """A row; `connectors/states.py` says what it promises."""
+
+    def __init__(self, states: SharedStates, name: str, connection: duckdb.DuckDBPyConnection) -> None:
+        self._states = states
+        self._name = quote_literal(name)
+        self._connection = connection
+        self._threads = threading.RLock()
+
+    def now(self) -> float:
+        return self._states.now()
+
+    def read(self) -> bytes:
+        with self._threads:
+            return self._states._again(self._select)
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        with self._threads:
+            change = Change(self._states._again(self._begin))
+            before = change.content
+            try:
+                yield change
+                if change.content != before:
+                    self._put(change.content)
+                self._connection.execute("COMMIT")
+            except duckdb.Error:
+                self._roll_back()
+                # It may have been kept or not; whoever came in between has waited for a restart's seconds.
+                self._states._again(lambda: self._keep(before, change.content))
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _begin(self) -> bytes:
+        self._connection.execute("BEGIN")
+        try:
+            lock = f"SELECT pg_advisory_xact_lock({LOCK_KEY}, hashtext({self._name}))"
+            self._connection.execute(ask(lock)).fetchall()
+            return self._select()
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _keep(self, before: bytes, content: bytes) -> None:
+        found = self._begin()
+        try:
+            if found == before:
+                self._put(content)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _select(self) -> bytes:
+        row = self._connection.execute(ask(f"SELECT content FROM {SCHEMA}.states WHERE name = {self._name}")).fetchone()
+        return str(row[0]).encode() if row else b""
+
+    def _put(self, content: bytes) -> None:
+        text = quote_literal(content.decode())
+        self._connection.execute(
+            tell(
+                f"INSERT INTO {SCHEMA}.states VALUES ({self._name}, {text})"
+                " ON CONFLICT (name) DO UPDATE SET content = EXCLUDED.content"
+            )
+        )
+
+    def _roll_back(self) -> None:
+        with suppress(duckdb.Error):
+            self._connection.execute("ROLLBACK")
+
+
+class Change:
+    """What a state holds while nobody else may change it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+
+def ask(query: str) -> str:
+    return f"FROM system.main.postgres_query('{_CATALOG}', {quote_literal(query)})"
+
+
+def tell(statement: str) -> str:
+    return f"CALL system.main.postgres_execute('{_CATALOG}', {quote_literal(statement)})"
+
+
+def _told(error: duckdb.Error) -> WarehouseError:
+    return WarehouseError(
+        say("PostgreSQL озера не отвечает: {cause}", "The lake's PostgreSQL does not answer: {cause}", cause=error),
+        say(
+            "Проверьте warehouse.path в voronka.toml и что PostgreSQL работает.",
+            "Check warehouse.path in voronka.toml, and that PostgreSQL is running.",
+        ),
+    )
