@@ -13,16 +13,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
+from uuid import UUID
 
 from prefect import Flow, State, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.states import Crashed
 from pydantic import Field
 
+from base.clock import SystemClock
 from base.errors import SourceError, VoronkaError
 from base.secrets import Redactor
 from base.shown import clean, fence
@@ -32,7 +37,9 @@ from flows.steps import publish as publish_step
 from flows.steps import recompute as recompute_step
 from flows.steps import retain as retain_step
 from flows.steps import sync as sync_step
+from flows.steps.backfill import Ledger, Look, Part, beating, plan_parts, read_months
 from flows.steps.progress import Reached, StreamReport
+from flows.steps.sharing import shared_states
 from flows.steps.sources import sources_of, sweeping_sources
 from metrics.compute import PeriodReport
 from metrics.periods import Period, parse_period
@@ -189,6 +196,53 @@ def publish_file() -> None:
     get_run_logger().info("path=%s bytes=%s", report.path, report.size)
 
 
+class PrefectRuns:
+    """Runs of the deployment `backfill_part`, by whichever worker of its pool is free; shown below the present task."""
+
+    def start(self, part: Part) -> str:
+        run = run_deployment(
+            "backfill_part/backfill_part",
+            parameters={"source": part.source, "month": part.month},
+            flow_run_name=part.name,
+            timeout=0,
+        )
+        # Its type speaks of both ways to call it; outside an event loop it is a run.
+        return str(cast(FlowRun, run).id)
+
+    def look(self, run: str) -> Look:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(UUID(run)).state
+        message = state.message or "" if state else ""
+        if state is None or state.is_scheduled():
+            return Look("waiting", message)
+        if state.is_final():
+            # Who cancelled it meant it.
+            return Look("done" if state.is_completed() else "died" if state.is_crashed() else "failed", message)
+        return Look("taken" if state.is_pending() else "running", message)
+
+    def bury(self, run: str, why: str) -> None:
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(UUID(run), Crashed(message=why), force=True)
+
+
+@task(name="read", cache_policy=NO_CACHE)
+def read_source(parts: Sequence[Part]) -> dict[str, str]:
+    """Have the parts of a source read by the workers. Gives what failed."""
+    project, clock = read_project(), SystemClock()
+    with telling(project), shared_states(project, clock) as states:
+        assert states is not None
+        return read_months(parts, PrefectRuns(), states, clock)
+
+
+@task(name="touched", cache_policy=NO_CACHE)
+def touched_periods() -> list[str]:
+    """The open periods whose facts may have changed."""
+    project = read_project()
+    with telling(project) as progress:
+        found = recompute_step.touched(project, wait_seconds=WAIT_SECONDS, progress=progress)
+    return [period.name for period in found]
+
+
 # ── flows ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -241,17 +295,38 @@ def reconcile() -> None:
 
 @flow(name="backfill", on_failure=[tell_failure], on_crashed=[tell_failure])
 def backfill(period: PeriodText, sources: list[str] | None = None) -> None:
-    """Read a period, or each month of a range, from the sources again; the positions stay as they are.
+    """Read a period, or each month of a range, from the sources again, by as many workers as there are; the positions
+    stay as they are. Then recompute what changed, a period a task, and publish. On a lake only.
 
-    Every month is read, whatever another one ended with; the first failure is the flow's own.
+    Every part is read, whatever another one ended with; what failed is the flow's own end. A backfill that was broken
+    off is started again: it reads what is left.
     """
-    reading = [
-        sync_sources.with_options(task_run_name=f"sync {one.name}")(
-            sources or (), one.starts_on, one.ends_on - timedelta(days=1), return_state=True
-        )
-        for one in parse_period(period)
-    ]
-    _show_what_came(*reading)
+    project = read_project()
+    with telling(project), shared_states(project, SystemClock()) as states:
+        parts = plan_parts(project, period, sources or ())
+        assert states is not None  # plan_parts refuses files
+        ledger = Ledger(states)
+        left = ledger.outstanding(parts)
+        reading = [read_source.with_options(task_run_name=f"read {source}").submit(left[source]) for source in left]
+        failed = {name: why for future in reading for name, why in future.result().items()}
+        for name in touched_periods():
+            recompute_periods([name])
+        publish_file()
+        if failed:
+            raise StepFailed("\n".join(f"{name}: {why}" for name, why in failed.items()))
+        ledger.forget(parts)
+
+
+@flow(name="backfill_part", on_failure=[tell_failure], on_crashed=[tell_failure])
+def backfill_part(source: str, month: PeriodText) -> None:
+    """One month of one source. Started by `backfill`; by hand it does no harm."""
+    project, part = read_project(), Part(source, month)
+    with telling(project), shared_states(project, SystemClock()) as states:
+        plan_parts(project, month, [source])
+        assert states is not None  # plan_parts refuses files
+        with beating(states, part):
+            sync_sources([source], *part.days)
+        Ledger(states).note(part)
 
 
 @flow(name="recompute", on_failure=[tell_failure], on_crashed=[tell_failure])

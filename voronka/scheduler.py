@@ -1,4 +1,5 @@
-"""One machine's scheduler: a Prefect server, a work pool with one worker, and the deployments of `prefect.yaml`.
+"""One machine's scheduler: a Prefect server, a work pool with one worker, and the deployments of `prefect.yaml`. For a
+lake also workers of a second pool, which read a backfill's parts; more of them may run on other machines.
 
 Prefect's own commands run as child processes, so that nothing here imports it. Everything Prefect keeps (its database,
 its logs) lies in one folder, `PREFECT_HOME`.
@@ -30,6 +31,7 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
 BUSY_ATTEMPTS = 6
 POOL = "voronka"
+PART_POOL = "voronka-parts"
 CHECKOUT = Path(__file__).parent.parent
 
 
@@ -44,6 +46,7 @@ class Place:
     home: Path
     config_path: Path
     timezone: str = "UTC"  # the company's, of the schedules
+    part_workers: int = 0  # processes that read the parts of a backfill; for a lake
     port: int = 4200
     # The checkout, with prefect.yaml and flows/.
     checkout: Path = CHECKOUT
@@ -99,11 +102,17 @@ class Scheduler:
         self._spawn("server", "server", "start", "--host", self.place.host, "--port", str(self.place.port))
         self._wait("server", self._is_healthy)
         tell(say("Создаём расписание из prefect.yaml…", "Making the deployments of prefect.yaml…"))
-        self._make_pool()
+        self._make_pools()
         self.bury_orphans()
         self._spawn("worker", "worker", "start", "--pool", POOL, "--type", "process", "--name", POOL)
+        for number in range(1, self.place.part_workers + 1):
+            # One part at a time each: how many there are is how many are read side by side.
+            name = f"parts-{number}"
+            of = ("--pool", PART_POOL, "--type", "process", "--name", f"{socket.gethostname()}-{number}")
+            self._spawn(name, "worker", "start", *of, "--limit", "1")
         self._run("deploy", "--all", "--no-prompt")
-        self._wait("worker", self._has_worker)
+        self._wait("worker", lambda: self._count_workers(POOL) >= 1)
+        self._wait("parts-1", lambda: self._count_workers(PART_POOL) >= self.place.part_workers)
 
     def check(self) -> None:
         """Raise SchedulerError when a child has ended."""
@@ -215,14 +224,16 @@ class Scheduler:
         except httpx.HTTPError:
             return False
 
-    def _has_worker(self) -> bool:
-        workers = self.request("POST", f"/work_pools/{POOL}/workers/filter", {})
-        return any(worker["status"] == "ONLINE" for worker in workers)
+    def _count_workers(self, pool: str) -> int:
+        workers = self.request("POST", f"/work_pools/{pool}/workers/filter", {})
+        return sum(worker["status"] == "ONLINE" for worker in workers)
 
-    def _make_pool(self) -> None:
-        """One place for all deployments: the warehouse has one writer. The worker adds the template of its jobs."""
-        with suppress(httpx.HTTPStatusError):  # it is there since the first time
-            self.request("POST", "/work_pools/", {"name": POOL, "type": "process"})
+    def _make_pools(self) -> None:
+        """One place for all deployments: the warehouse has one writer. The parts of a backfill, of a lake only, have as
+        many as there are workers. A worker adds the template of its jobs."""
+        for pool in (POOL, PART_POOL):
+            with suppress(httpx.HTTPStatusError):  # it is there since the first time
+                self.request("POST", "/work_pools/", {"name": pool, "type": "process"})
         self.request("PATCH", f"/work_pools/{POOL}", {"concurrency_limit": 1})
 
     def bury_orphans(self) -> None:
@@ -237,14 +248,15 @@ class Scheduler:
         return found
 
     def _run_processes(self) -> list[int]:
-        """The process groups of the runs in work, which the worker reports as `host:pid`."""
+        """The process groups of this machine's runs in work, which the worker reports as `host:pid`."""
         if not self._children:
             return []
         try:
             places = [str(run["infrastructure_pid"] or "") for run in self._unfinished_runs()]
         except httpx.HTTPError:
             return []
-        return [int(pid) for pid in (place.rpartition(":")[2] for place in places) if pid.isdigit()]
+        found = [place.rpartition(":") for place in places]
+        return [int(pid) for host, _, pid in found if host == socket.gethostname() and pid.isdigit()]
 
 
 @contextmanager

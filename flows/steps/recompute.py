@@ -65,6 +65,29 @@ def recompute(
         return report
 
 
+def touched(
+    project: Project,
+    *,
+    clock: Clock | None = None,
+    wait_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> list[Period]:
+    """The open periods that `recompute(project, None)` would compute, with inputs and resolve brought up to date.
+
+    Raises:
+        InputError: the input files have problems.
+        BusyError: another command holds the warehouse.
+    """
+    clock = clock or SystemClock()
+    progress = progress or Silent()
+    with open_warehouse(
+        files_of(project), command="recompute", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+    ) as warehouse:
+        prepare(warehouse, project, clock)
+        catalogue = load_catalogue(project.company.metrics_dir)
+        return periods_touched(warehouse.connection, project.company, catalogue)
+
+
 def prepare(warehouse: Warehouse, project: Project, clock: Clock) -> RecomputeReport:
     """Read changed inputs and tie records to people, deals and stages; nothing is done twice."""
     connection, company = warehouse.connection, project.company
