@@ -44,4 +44,5 @@ COMMANDS: dict[str, Entry] = {
     "forget": Entry("forget", say("удалить данные человека отовсюду", "remove a person's data everywhere")),
     "sql": Entry("sql", say("запрос к файлу для аналитиков", "a query on the analysts' file")),
     "serve": Entry("serve", say("планировщик на одной машине", "one machine's scheduler")),
+    "tenants": Entry("tenants", say("команда для всех компаний папки", "a command for every company of a folder")),
 }
