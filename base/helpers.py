@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import IO, Protocol, Self
 
 _LENGTH_BYTES = 8
-# A helper takes and frees the same megabytes at every piece. Kept, and by the C library alone, it does its work in two
-# thirds of the CPU time: the system clears no pages anew, and Python's own pool fetches none.
+# A helper takes and frees the same megabytes at every piece. Where they are kept, and by the C library alone, the
+# system clears no pages anew: one that read statements, alone, took 27 µs a document and not 39. Mapping gains nothing.
 _KEPT_BYTES = "33554432"
 STEADY_MEMORY = {
     "PYTHONMALLOC": "malloc",
