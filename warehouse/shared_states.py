@@ -84,8 +84,9 @@ class SharedStates:
         connection.execute(f"SET pg_idle_in_transaction_timeout_millis = {IDLE_MILLISECONDS}")
         secret = ""
         if lake.password is not None:
-            password = quote_literal(lake.password.reveal())
-            connection.execute(f"CREATE OR REPLACE SECRET {_SECRET} (TYPE postgres, PASSWORD {password})")
+            connection.execute(
+                f"CREATE OR REPLACE SECRET {_SECRET} (TYPE postgres, PASSWORD {quote_literal(lake.password.reveal())})"
+            )
             secret = f", SECRET '{_SECRET}'"
         connection.execute(f"DETACH DATABASE IF EXISTS {_CATALOG}")
         # Who waited for a lock must see what its last holder wrote: the extension's own REPEATABLE READ shows what was
@@ -134,7 +135,7 @@ class SharedState:
 
     def __init__(self, states: SharedStates, name: str, connection: duckdb.DuckDBPyConnection) -> None:
         self._states = states
-        self._name = quote_literal(name)
+        self._name = name
         self._connection = connection
         self._threads = threading.RLock()
 
@@ -166,7 +167,7 @@ class SharedState:
     def _begin(self) -> bytes:
         self._connection.execute("BEGIN")
         try:
-            lock = f"SELECT pg_advisory_xact_lock({LOCK_KEY}, hashtext({self._name}))"
+            lock = f"SELECT pg_advisory_xact_lock({LOCK_KEY}, hashtext({quote_literal(self._name)}))"
             self._connection.execute(ask(lock)).fetchall()
             return self._select()
         except BaseException:
@@ -184,14 +185,15 @@ class SharedState:
             raise
 
     def _select(self) -> bytes:
-        row = self._connection.execute(ask(f"SELECT content FROM {SCHEMA}.states WHERE name = {self._name}")).fetchone()
+        row = self._connection.execute(
+            ask(f"SELECT content FROM {SCHEMA}.states WHERE name = {quote_literal(self._name)}")
+        ).fetchone()
         return str(row[0]).encode() if row else b""
 
     def _put(self, content: bytes) -> None:
-        text = quote_literal(content.decode())
         self._connection.execute(
             tell(
-                f"INSERT INTO {SCHEMA}.states VALUES ({self._name}, {text})"
+                f"INSERT INTO {SCHEMA}.states VALUES ({quote_literal(self._name)}, {quote_literal(content.decode())})"
                 " ON CONFLICT (name) DO UPDATE SET content = EXCLUDED.content"
             )
         )
