@@ -29,7 +29,7 @@ ALONE = ("tenants", "serve", "demo", "init")
 )
 @argument(
     "folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FOLDER",
     about=say("папка с папками компаний", "the folder with the companies' folders"),
 )
