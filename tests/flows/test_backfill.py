@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from base.clock import FakeClock, SystemClock
@@ -27,9 +32,16 @@ from flows.steps.backfill import (
     read_months,
     silent_seconds,
 )
+from flows.steps.sync import sync
+from tests.engine import make_lake
 from tests.toy import Toy
+from voronka.config import load_project
 from warehouse.address import Lake
+from warehouse.lake import attach_lake
+from warehouse.shared_states import SharedStates
 
+ROOT = Path(__file__).parents[2]
+STATEMENTS = ROOT / "tests" / "connectors" / "onec" / "files"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MONTHS = [Part("amo", "2026-01"), Part("amo", "2026-02"), Part("amo", "2026-03")]
 
@@ -161,3 +173,65 @@ def test_a_part_shows_a_sign_of_life_while_it_is_read(tmp_path: Path) -> None:
     assert silent is not None
     assert silent < LOST_SECONDS
     assert silent_seconds(states, MONTHS[1]) is None
+
+
+# What `backfill_part` does, without Prefect: a process of a worker.
+WORKER = """
+import sys
+from pathlib import Path
+from base.clock import SystemClock
+from flows.steps.backfill import Ledger, Part, beating, plan_parts
+from flows.steps.sharing import shared_states
+from flows.steps.sync import sync
+from voronka.config import load_project
+
+config, source, month = sys.argv[1:]
+project, part = load_project(Path(config)), Part(source, month)
+plan_parts(project, month, [source])
+with shared_states(project, SystemClock()) as states:
+    with beating(states, part):
+        report = sync(project, sources=[source], start=part.days[0], end=part.days[1], wait_seconds=300)
+    assert not report.errors, [error.render("en") for error in report.errors]
+    Ledger(states).note(part)
+"""
+COMPANY = """
+[company]
+timezone = "Europe/Moscow"
+currency = "RUB"
+calendar = "RU"
+"""
+PAYMENTS = "SELECT COLUMNS(c -> c NOT IN ('loaded_at', 'version')) FROM core.payments ORDER BY ALL"
+
+
+def worker(config: Path, part: Part, **env: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", WORKER, str(config), part.source, part.month]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env})
+
+
+@pytest.mark.e2e
+def test_parts_read_at_once_and_one_killed_end_as_one_load_of_files(tmp_path: Path) -> None:
+    """Two workers that write over each other; a killed part that counts as read, or is held by its dead process."""
+    lake = make_lake(tmp_path)
+    sources = "".join(f'[sources.{name}]\ntype = "onec"\npath = "{STATEMENTS}"\n' for name in ("bank", "second"))
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "voronka.toml").write_text(COMPANY + sources)
+    config = tmp_path / "voronka.toml"
+    config.write_text(f'{COMPANY}{sources}[warehouse]\npath = "{lake.shown}"\ndata_path = "{lake.data_path}"\n')
+    parts = plan_parts(load_project(config), "2026-02")
+    first, second = parts["bank"][0], parts["second"][0]
+
+    both = [worker(config, first, VORONKA_KILL_AT="sync.landed"), worker(config, second)]
+    assert [child.wait(300) for child in both] == [-9, 0]
+    with closing(SharedStates(lake, SystemClock())) as states:
+        assert Ledger(states).outstanding(parts) == {"bank": [first]}
+        assert worker(config, first).wait(300) == 0
+        assert Ledger(states).outstanding(parts) == {}
+
+    by_hand = load_project(tmp_path / "files" / "voronka.toml")
+    assert not sync(by_hand, start=first.days[0], end=first.days[1]).errors
+    with duckdb.connect(str(by_hand.warehouse_path), read_only=True) as files, duckdb.connect() as found:
+        for connection in (files, found):
+            connection.execute("SET TimeZone = 'UTC'")
+        attach_lake(found, lake)
+        expected = files.execute(PAYMENTS).fetchall()
+        assert found.execute(PAYMENTS).fetchall() == expected != []
