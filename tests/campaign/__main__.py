@@ -21,6 +21,8 @@ IMAGES_A_NIGHT = 8
 def main() -> int:
     options = _options()
     outcome, began = Outcome(), time.monotonic()
+    if options.dir is not None:
+        options.dir.mkdir(parents=True, exist_ok=True)
     # Left behind: what went wrong is to be looked at.
     folder = Path(tempfile.mkdtemp(prefix="campaign-", dir=options.dir))
     with open_company(deals=options.deals) as company:
@@ -55,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="the first seed (1)")
     parser.add_argument("--deals", type=int, default=20, help="size of the company (20)")
     parser.add_argument("--minutes", type=float, default=0, help="stop after so long (no limit)")
-    parser.add_argument("--dir", default=None, help="where to work; what went wrong stays there")
+    parser.add_argument("--dir", type=Path, default=None, help="where to work; what went wrong stays there")
     return parser.parse_args()
 
 
