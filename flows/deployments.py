@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -264,6 +264,15 @@ def _show_what_came(*synced: State[None]) -> None:
         state.result()
 
 
+def _read_month_by_month(period: str, sources: Sequence[str]) -> list[State[None]]:
+    return [
+        sync_sources.with_options(task_run_name=f"sync {one.name}")(
+            sources, one.starts_on, one.ends_on - timedelta(days=1), return_state=True
+        )
+        for one in parse_period(period)
+    ]
+
+
 @flow(name="nightly", on_failure=[tell_failure], on_crashed=[tell_failure])
 def nightly() -> None:
     """Sync, recompute every open period that changed, publish. A source's failure stops none of the rest."""
@@ -295,16 +304,20 @@ def reconcile() -> None:
 
 @flow(name="backfill", on_failure=[tell_failure], on_crashed=[tell_failure])
 def backfill(period: PeriodText, sources: list[str] | None = None) -> None:
-    """Read a period, or each month of a range, from the sources again, by as many workers as there are; the positions
-    stay as they are. Then recompute what changed, a period a task, and publish. On a lake only.
+    """Read a period, or each month of a range, from the sources again; the positions stay as they are. Then recompute
+    what changed, and publish. On a lake by as many workers as there are; files have one writer, which reads month by
+    month.
 
-    Every part is read, whatever another one ended with; what failed is the flow's own end. A backfill that was broken
-    off is started again: it reads what is left.
+    Every part is read, whatever another one ended with; what failed is the flow's own end. On a lake a backfill that
+    was broken off is started again: it reads what is left.
     """
     project = read_project()
+    if project.lake is None:
+        _show_what_came(*_read_month_by_month(period, sources or ()))
+        return
     with telling(project), shared_states(project, SystemClock()) as states:
         parts = plan_parts(project, period, sources or ())
-        assert states is not None  # plan_parts refuses files
+        assert states is not None  # a lake has them
         ledger = Ledger(states)
         left = ledger.outstanding(parts)
         reading = [read_source.with_options(task_run_name=f"read {source}").submit(left[source]) for source in left]
