@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 import duckdb
 
 from base.clock import Clock
-from base.errors import BusyError
 from base.text import Text, say
-from warehouse.engine import LOCK_CATALOG
+from warehouse.engine import ask_postgres
+from warehouse.waiting import wait_for
 
 COMMAND_KEY = 0x766F726F + 1
 POLL_SECONDS = 0.5
@@ -36,41 +36,29 @@ def command_lock(
     Raises:
         BusyError: commands that can't run beside this one did not end in `wait_seconds`.
     """
+    shared = "_shared" if command in SIDE_BY_SIDE else ""
+    query = f"SELECT pg_try_advisory_xact_lock{shared}({COMMAND_KEY}) AS is_held"
+    with guarding(connection) as guard:
+        wait_for(
+            lambda: ask_postgres(guard, query) == [(True,)],
+            clock=clock,
+            wait_seconds=wait_seconds,
+            poll_seconds=POLL_SECONDS,
+            on_wait=on_wait,
+            waiting=lambda: say("Жду: озеро занято другой командой.", "Waiting: another command holds the lake."),
+            busy=lambda: say("Озеро занято другой командой voronka.", "Another voronka command holds the lake."),
+        )
+        yield
+
+
+@contextmanager
+def guarding(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A transaction of the lake's PostgreSQL beside all others: what it locks is held until the block ends."""
     with connection.cursor() as guard:
         guard.execute("BEGIN")
         try:
-            _acquire(guard, command in SIDE_BY_SIDE, clock, wait_seconds, on_wait)
-            yield
+            yield guard
         finally:
             # After a restart of PostgreSQL there is nothing to end.
             with suppress(duckdb.Error):
                 guard.execute("ROLLBACK")
-
-
-def _acquire(
-    guard: duckdb.DuckDBPyConnection,
-    is_shared: bool,
-    clock: Clock,
-    wait_seconds: float,
-    on_wait: Callable[[Text], None],
-) -> None:
-    deadline = clock.monotonic() + wait_seconds
-    told = False
-    # Named in full, or the lake would be asked first: see warehouse/engine.py.
-    asked = (
-        f"SELECT is_held FROM system.main.postgres_query('{LOCK_CATALOG}',"
-        f" 'SELECT pg_try_advisory_xact_lock{'_shared' if is_shared else ''}({COMMAND_KEY}) AS is_held')"
-    )
-    while guard.execute(asked).fetchone() != (True,):
-        if clock.monotonic() >= deadline:
-            raise BusyError(
-                say("Озеро занято другой командой voronka.", "Another voronka command holds the lake."),
-                say(
-                    "Дождитесь окончания или дайте больше времени: --wait СЕКУНДЫ.",
-                    "Wait for it to end, or give it longer: --wait SECONDS.",
-                ),
-            )
-        if not told:
-            on_wait(say("Жду: озеро занято другой командой.", "Waiting: another command holds the lake."))
-            told = True
-        clock.sleep(POLL_SECONDS)

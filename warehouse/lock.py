@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from base.clock import Clock
-from base.errors import BusyError
 from base.text import Text, say
 from warehouse.disk import full_disk_told
-from warehouse.pause import let_backup_in
+from warehouse.pause import let_backup_in, take
+from warehouse.waiting import wait_for
 
 POLL_SECONDS = 0.2
 
@@ -44,7 +44,17 @@ def writer_lock(
     """
     lock = FileLock(str(warehouse) + ".lock")
     holder = Path(str(warehouse) + ".holder.json")
-    _acquire(lock, holder, clock, wait_seconds, on_wait)
+    wait_for(
+        lambda: take(lock),
+        clock=clock,
+        wait_seconds=wait_seconds,
+        poll_seconds=POLL_SECONDS,
+        on_wait=on_wait,
+        waiting=lambda: say(
+            "Жду: хранилище занято: {whom}.", "Waiting: the warehouse is busy: {whom}.", whom=_describe(holder)
+        ),
+        busy=lambda: say("Хранилище занято: {whom}.", "The warehouse is busy: {whom}.", whom=_describe(holder)),
+    )
     try:
         with full_disk_told(warehouse):
             facts = {"command": command, "pid": os.getpid(), "since": clock.now().isoformat(timespec="seconds")}
@@ -55,29 +65,6 @@ def writer_lock(
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
-
-
-def _acquire(lock: FileLock, holder: Path, clock: Clock, wait_seconds: float, on_wait: Callable[[Text], None]) -> None:
-    deadline = clock.monotonic() + wait_seconds
-    told = False
-    while True:
-        try:
-            lock.acquire(timeout=0)
-            return
-        except Timeout:
-            whom = _describe(holder)
-        if clock.monotonic() >= deadline:
-            raise BusyError(
-                say("Хранилище занято: {whom}.", "The warehouse is busy: {whom}.", whom=whom),
-                say(
-                    "Дождитесь окончания или дайте больше времени: --wait СЕКУНДЫ.",
-                    "Wait for it to end, or give it longer: --wait SECONDS.",
-                ),
-            )
-        if not told:
-            on_wait(say("Жду: хранилище занято: {whom}.", "Waiting: the warehouse is busy: {whom}.", whom=whom))
-            told = True
-        clock.sleep(POLL_SECONDS)
 
 
 def _describe(holder: Path) -> Text:

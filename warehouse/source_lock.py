@@ -4,19 +4,19 @@ the lock of a command (`warehouse/lake_lock.py`) does not hold two loads of one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import duckdb
 
 from base.clock import Clock
-from base.errors import BusyError
 from base.text import Text, say
-from warehouse.engine import LOCK_CATALOG, is_lake
+from warehouse.engine import ask_postgres, is_lake
+from warehouse.lake_lock import POLL_SECONDS, guarding
 from warehouse.quoting import quote_literal
+from warehouse.waiting import wait_for
 
 # The first of the lock's two numbers; the second is the source's.
 SOURCE_KEY = 0x766F726F + 1
-POLL_SECONDS = 0.5
 
 
 @contextmanager
@@ -36,36 +36,23 @@ def source_locks(
     if not is_lake(connection):
         yield
         return
-    with connection.cursor() as guard:
-        guard.execute("BEGIN")
-        try:
-            # In one order everywhere: two that wait for each other's would wait for ever.
-            for source in sorted(sources):
-                _acquire(guard, source, clock, clock.monotonic() + wait_seconds, on_wait)
-            yield
-        finally:
-            # After a restart of PostgreSQL there is nothing to end.
-            with suppress(duckdb.Error):
-                guard.execute("ROLLBACK")
+    with guarding(connection) as guard:
+        # In one order everywhere: two that wait for each other's would wait for ever.
+        for source in sorted(sources):
+            _wait_for_source(guard, source, clock, wait_seconds, on_wait)
+        yield
 
 
-def _acquire(
-    guard: duckdb.DuckDBPyConnection, source: str, clock: Clock, deadline: float, on_wait: Callable[[Text], None]
+def _wait_for_source(
+    guard: duckdb.DuckDBPyConnection, source: str, clock: Clock, wait_seconds: float, on_wait: Callable[[Text], None]
 ) -> None:
-    told = False
     query = f"SELECT pg_try_advisory_xact_lock({SOURCE_KEY}, hashtext({quote_literal(source)})) AS is_held"
-    # Named in full, or the lake would be asked first: see warehouse/engine.py.
-    asked = f"SELECT is_held FROM system.main.postgres_query('{LOCK_CATALOG}', {quote_literal(query)})"
-    while guard.execute(asked).fetchone() != (True,):
-        if clock.monotonic() >= deadline:
-            raise BusyError(
-                say("Источник {source} уже загружается.", "{source} is being loaded already.", source=source),
-                say(
-                    "Дождитесь окончания или дайте больше времени: --wait СЕКУНДЫ.",
-                    "Wait for it to end, or give it longer: --wait SECONDS.",
-                ),
-            )
-        if not told:
-            on_wait(say("Жду: {source} уже загружается.", "Waiting: {source} is being loaded.", source=source))
-            told = True
-        clock.sleep(POLL_SECONDS)
+    wait_for(
+        lambda: ask_postgres(guard, query) == [(True,)],
+        clock=clock,
+        wait_seconds=wait_seconds,
+        poll_seconds=POLL_SECONDS,
+        on_wait=on_wait,
+        waiting=lambda: say("Жду: {source} уже загружается.", "Waiting: {source} is being loaded.", source=source),
+        busy=lambda: say("Источник {source} уже загружается.", "{source} is being loaded already.", source=source),
+    )
