@@ -153,6 +153,8 @@ _NINE_DIGITS = {"BY": "+375", "UZ": "+998"}
 
 
 def _valid_e164(candidate: str) -> str | None:
+    if _russian_mobile().fullmatch(candidate):
+        return candidate
     library = _library()
     try:
         number = library.parse(candidate, None)
@@ -162,6 +164,15 @@ def _valid_e164(candidate: str) -> str | None:
     if not library.is_valid_number(number):
         return None
     return str(library.format_number(number, library.PhoneNumberFormat.E164))
+
+
+@cache
+def _russian_mobile() -> re.Pattern[str]:
+    """The library's own patterns of a number that it finds valid fifty times slower, by trying every kind of number."""
+    russia = _library().PhoneMetadata.metadata_for_region("RU")
+    general, mobile = (desc.national_number_pattern for desc in (russia.general_desc, russia.mobile))
+    # Behind 9 nothing is a trunk prefix or Kazakhstan's, so the number is as it stands.
+    return re.compile(rf"\+7(?=9)(?=(?:{general})\Z)(?:{mobile})")
 
 
 @cache

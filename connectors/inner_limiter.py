@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from base.clock import Clock
 from connectors.limiter import Limiter
 from connectors.states import States
@@ -19,10 +17,9 @@ class InnerLimiter(Limiter):
         general: Limiter,
         rate: float,
         clock: Clock,
-        state_dir: Path,
-        shared: States | None = None,
+        states: States,
     ) -> None:
-        super().__init__(name, rate=rate, clock=clock, state_dir=state_dir, shared=shared)
+        super().__init__(name, rate=rate, clock=clock, states=states)
         self._general = general
 
     def wait_turn(self) -> None:

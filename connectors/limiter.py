@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import ceil
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -27,7 +26,7 @@ import msgspec
 from base.clock import Clock
 from base.errors import BlockedError
 from base.text import say
-from connectors.states import FileState, States
+from connectors.states import States
 
 # No honest queue is longer: a later slot means that the machine's clock was set back since it was written.
 LONGEST_QUEUE_SECONDS = 600.0
@@ -76,9 +75,8 @@ class Load(NamedTuple):
 class Limiter:
     """Paces requests of one account at `rate` a second; `rate=None` leaves them unpaced (tests, benchmarks).
 
-    `name` identifies the account and the budget; it becomes a file name, so it must hold no secret. `ceiling` is the
-    vendor's own limit of arrivals within any second, where it counts so. Without `shared` states the budget is that of
-    this machine's processes.
+    `name` identifies the account and the budget among the `states`; it becomes a file name, so it must hold no secret.
+    `ceiling` is the vendor's own limit of arrivals within any second, where it counts so.
     """
 
     def __init__(
@@ -87,16 +85,14 @@ class Limiter:
         *,
         rate: float | None,
         clock: Clock,
-        state_dir: Path,
+        states: States,
         ceiling: int | None = None,
-        shared: States | None = None,
     ) -> None:
         self.name = name
         self.rate = rate
         self._ceiling = ceiling
         self._clock = clock
-        path = state_dir / "limits" / f"{name}.json"
-        self._kept = shared.open(name) if shared is not None else FileState(path, clock)
+        self._kept = states.open(name)
         self._threads = threading.RLock()
         self._turn = threading.local()
         # Requests under way: when their turn was. By kind, the quickest answer met so far.

@@ -39,6 +39,17 @@ class States(Protocol):
         """The state of this name, which holds no secret."""
 
 
+class FileStates:
+    """Of this machine's processes: a file each in a folder."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def open(self, name: str) -> FileState:
+        return FileState(self._folder / f"{name.replace('/', '-')}.json", self._clock)
+
+
 class FileState:
     """A file, replaced as a whole, so that a reading is never torn."""
 

@@ -21,7 +21,7 @@ import msgspec
 
 from base.clock import Clock
 from base.text import Text
-from connectors.states import States
+from connectors.states import FileStates, States
 from connectors.vault import Vault
 
 Json = Any
@@ -71,6 +71,11 @@ class Runtime:
     transport: Any = None
     # Called with the number of requests just made.
     on_request: Callable[[int], None] = lambda count: None
+
+    @property
+    def states(self) -> States:
+        """Where the budgets of accounts are."""
+        return self.shared if self.shared is not None else FileStates(self.state_dir / "limits", self.clock)
 
 
 # ── fetching ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,10 +22,8 @@ import msgspec
 from base.secrets import Secret
 from base.text import say
 from voronka.config_values import Values, absolute
-from warehouse.address import PREFIX, Lake, ObjectStore
+from warehouse.address import PREFIX, Lake, ObjectStore, libpq_words
 
-# One of libpq's words: a name, `=`, a value; spaces and quotes in it stand in quotes, behind a backslash.
-_WORD = re.compile(r"\s*(?P<name>\w+)\s*=\s*(?P<value>'(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)+)(?=\s|$)\s*")
 _BUCKET = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]*(/[^\s?#*\[]*)?")
 _ENDPOINT = re.compile(r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9._-]+(:\d+)?)/?")
 _PATH = ("warehouse", "path")
@@ -84,9 +82,8 @@ def _read_words(path: str, values: Values) -> dict[str, str] | None:
         values.problem(_PATH, known)
         return None
     text = path.removeprefix(PREFIX)
-    found = list(_WORD.finditer(text))
-    words = {match["name"]: match["value"] for match in found}
-    if "".join(match.group() for match in found) != text or "dbname" not in words:
+    words = libpq_words(text)
+    if words is None or "dbname" not in words:
         written = say(
             "адрес PostgreSQL пишется словами libpq, и dbname среди них: dbname=voronka host=db.local user=voronka",
             "PostgreSQL's address is written in libpq's words, dbname among them: dbname=voronka host=db.local "

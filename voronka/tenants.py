@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,6 @@ CONFIG = "voronka.toml"
 START = "from voronka.cli import main; main()"
 # Who may connect, and how, is no part of where a lake is.
 _PLACE_WORDS = ("dbname", "host", "hostaddr", "port", "service")
-_WORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)")
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def _places(project: Project) -> Iterator[tuple[str, str]]:
     if project.lake is None:
         files += [project.warehouse_path, project.raw_path]
     else:
-        words = dict(_WORD.findall(project.lake.address))
+        words = project.lake.words
         place = " ".join(f"{word}={words[word]}" for word in _PLACE_WORDS if word in words)
         yield f"lake {place}", place
         data_path = str(project.lake.data_path)

@@ -11,6 +11,16 @@ from base.secrets import Secret
 PREFIX = "ducklake:postgres:"
 # What the documentation calls the role that may only read.
 ANALYST = "analyst"
+# One of libpq's words: a name, `=`, a value; spaces and quotes in it stand in quotes, behind a backslash.
+_WORD = re.compile(r"\s*(?P<name>\w+)\s*=\s*(?P<value>'(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)+)(?=\s|$)\s*")
+
+
+def libpq_words(text: str) -> dict[str, str] | None:
+    """The words of an address in PostgreSQL's own way, values as they are written. None: it is not one."""
+    found = list(_WORD.finditer(text))
+    if "".join(match.group() for match in found) != text:
+        return None
+    return {match["name"]: match["value"] for match in found}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +49,15 @@ class Lake:
     snapshot_days: int = 7
 
     @property
+    def words(self) -> dict[str, str]:
+        return libpq_words(self.address) or {}
+
+    @property
     def attach_statement(self) -> str:
         """What an analyst types into DuckDB to look at the records and numbers, without the log."""
         # With a role of the analyst's own; docs/lake.md says what it needs.
-        words = re.sub(r"\buser\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)+)\s*", "", self.address).strip()
-        address = f"{PREFIX}{words} user={ANALYST}".replace("'", "''")
+        words = {name: value for name, value in self.words.items() if name != "user"} | {"user": ANALYST}
+        address = (PREFIX + " ".join(f"{name}={value}" for name, value in words.items())).replace("'", "''")
         return f"ATTACH '{address}' AS voronka (METADATA_SCHEMA 'voronka_warehouse', READ_ONLY)"
 
     def place(self, name: str) -> str:

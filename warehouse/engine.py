@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from base.clock import Clock
+from warehouse.quoting import quote_literal
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +26,6 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 # Functions are named in full: a bare name is looked for in the default catalog first, and that begins a lake's
 # transaction there, with a picture from before the lock, which then is let go before the lake commits.
-_ASK = f"FROM system.main.postgres_query('{LOCK_CATALOG}', '%s')"
-_TAKE_LOCK = _ASK % f"SELECT pg_advisory_xact_lock({LOCK_KEY})"
-_STILL_LOCKED = _ASK % "SELECT 1"
 _IS_LAKE = f"SELECT 1 FROM system.main.duckdb_databases() WHERE database_name = '{LOCK_CATALOG}'"
 # DuckDB hands PostgreSQL's words on without its codes; a test holds them.
 _PASSING = (
@@ -44,15 +42,23 @@ def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute(_IS_LAKE).fetchone() is not None
 
 
-def ask_postgres(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+def ask_postgres(
+    connection: duckdb.DuckDBPyConnection, query: str, *, catalog: str = LOCK_CATALOG
+) -> list[tuple[Any, ...]]:
     """What the PostgreSQL of the open lake answers to a query of its own."""
-    return connection.execute(_ASK % query.replace("'", "''")).fetchall()
+    return connection.execute(
+        f"FROM system.main.postgres_query({quote_literal(catalog)}, {quote_literal(query)})"
+    ).fetchall()
 
 
-def tell_postgres(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
-    """A statement for the PostgreSQL of the open lake, outside any transaction."""
-    quoted = statement.replace("'", "''")
-    connection.execute(f"CALL system.main.postgres_execute('{LOCK_CATALOG}', '{quoted}', use_transaction => false)")
+def tell_postgres(
+    connection: duckdb.DuckDBPyConnection, statement: str, *, catalog: str = LOCK_CATALOG, is_alone: bool = True
+) -> None:
+    """A statement for the PostgreSQL of the open lake: outside any transaction, or within the connection's."""
+    options = "use_transaction => false" if is_alone else "use_transaction => true"
+    connection.execute(
+        f"CALL system.main.postgres_execute({quote_literal(catalog)}, {quote_literal(statement)}, {options})"
+    )
 
 
 def temporary_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -72,8 +78,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with locked(connection):
             yield
         return
-    connection.execute("BEGIN")
-    with _ended(connection):
+    with plain_transaction(connection):
         yield
 
 
@@ -84,16 +89,17 @@ def locked(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     DuckDB ends the transactions of attached databases in reverse order: the one that was begun first, the lock's, is
     the last to end, when the lake has committed.
     """
-    connection.execute("BEGIN")
-    with _ended(connection):
-        connection.execute(_TAKE_LOCK).fetchall()
+    with plain_transaction(connection):
+        ask_postgres(connection, f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
         yield
         # A lock is lost with its connection. What was written without one must not be committed.
-        connection.execute(_STILL_LOCKED).fetchall()
+        ask_postgres(connection, "SELECT 1")
 
 
 @contextmanager
-def _ended(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def plain_transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what the block did, or nothing of it, under no lock."""
+    connection.execute("BEGIN")
     try:
         yield
         connection.execute("COMMIT")
@@ -108,7 +114,12 @@ def _ended(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def again(connection: duckdb.DuckDBPyConnection, clock: Clock, work: Callable[[], T]) -> T:
     """What `work` gives. On a lake the whole of it is done again, while PostgreSQL is being restarted or when another
     writer came first. It must bear that: a commit whose answer was lost may have happened."""
-    for pause in PAUSES if is_lake(connection) else ():
+    return patiently(clock, work) if is_lake(connection) else work()
+
+
+def patiently(clock: Clock, work: Callable[[], T]) -> T:
+    """What `work` gives, the whole of it done again while PostgreSQL gives errors that may pass."""
+    for pause in PAUSES:
         try:
             return work()
         except duckdb.Error as error:

@@ -16,13 +16,12 @@ from base.text import say
 from warehouse.address import Lake, ObjectStore
 from warehouse.engine import LOCK_CATALOG, locked
 from warehouse.extensions import STORE_EXTENSIONS, load_extensions
+from warehouse.lake_catalog import CATALOG_SECRET, attach_postgres
 from warehouse.migrate import Which
 from warehouse.quoting import quote_literal
 
 # Which lake stands under which catalog's name: the same names that the two files have.
 LAKES: dict[str, Which] = {"landing": "raw", "warehouse": "warehouse"}
-# The password's own place in the connection: an address is shown in errors and in lists of databases, this is not.
-_SECRET = "lake_catalog"
 _STORE_SECRET = "lake_store"
 
 
@@ -38,17 +37,11 @@ def attach_lake(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
     with _told(lake):
         if lake.store is not None:
             connection.execute(_store_secret(lake.store))
-        secret = ""
-        if lake.password is not None:
-            connection.execute(
-                f"CREATE OR REPLACE SECRET {_SECRET} (TYPE postgres, PASSWORD {quote_literal(lake.password.reveal())})"
-            )
-            secret = f", SECRET '{_SECRET}'"
-        connection.execute(f"ATTACH {quote_literal(lake.address)} AS {LOCK_CATALOG} (TYPE postgres{secret})")
+        attach_postgres(connection, lake, LOCK_CATALOG)
         # Two first commands at once would both make the catalog's tables.
         with locked(connection):
             for catalog, name in LAKES.items():
-                connection.execute(_attachment(lake, catalog, name, bool(secret)))
+                connection.execute(_attachment(lake, catalog, name))
         connection.execute("USE warehouse")
 
 
@@ -66,13 +59,13 @@ def _store_secret(store: ObjectStore) -> str:
     return f"CREATE OR REPLACE SECRET {_STORE_SECRET} ({listed})"
 
 
-def _attachment(lake: Lake, catalog: str, name: str, has_password: bool) -> str:
+def _attachment(lake: Lake, catalog: str, name: str) -> str:
     options = [
         f"DATA_PATH {quote_literal(lake.place(name))}",
         f"METADATA_SCHEMA 'voronka_{name}'",
         # Small batches kept inside the catalog would be read through PostgreSQL, row by row.
         "DATA_INLINING_ROW_LIMIT 0",
-        *([f"META_SECRET '{_SECRET}'"] if has_password else []),
+        *([f"META_SECRET '{CATALOG_SECRET}'"] if lake.password is not None else []),
     ]
     return f"ATTACH {quote_literal(lake.shown)} AS {catalog} ({', '.join(options)})"
 

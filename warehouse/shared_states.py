@@ -7,10 +7,10 @@ machines' own clocks differ, and a budget is a matter of milliseconds.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TypeVar
 
 import duckdb
@@ -19,15 +19,14 @@ from base.clock import Clock
 from base.errors import WarehouseError
 from base.text import say
 from warehouse.address import Lake
-from warehouse.engine import PAUSES, may_pass
+from warehouse.engine import ask_postgres, patiently, plain_transaction, tell_postgres
 from warehouse.extensions import load_extensions
+from warehouse.lake_catalog import attach_postgres
 from warehouse.quoting import quote_literal
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SCHEMA = "voronka_fleet"
-# The first of an advisory lock's two numbers, the second is the name's: no other lock of a lake has two.
+# The first of an advisory lock's two numbers, the second is the name's (`warehouse/source_lock.py` has another first).
 LOCK_KEY = 0x766F726F
 # A machine that lost its power in the middle of a change: others wait no longer than this.
 IDLE_MILLISECONDS = 10_000
@@ -35,7 +34,9 @@ IDLE_MILLISECONDS = 10_000
 COMPARED_SECONDS = 60.0
 LONGEST_STEP_BACK = 1.0
 _CATALOG = "fleet"
-_SECRET = "fleet"
+
+ask = partial(ask_postgres, catalog=_CATALOG)
+tell = partial(tell_postgres, catalog=_CATALOG, is_alone=False)
 
 
 class SharedStates:
@@ -69,49 +70,30 @@ class SharedStates:
             return self._ahead + self._clock.monotonic()
 
     def _compare(self, present: float) -> None:
-        query = ask("SELECT extract(epoch FROM clock_timestamp())::float8 AS now")
-        row = self._again(lambda: self._connection.execute(query).fetchone())
-        assert row is not None
+        query = "SELECT extract(epoch FROM clock_timestamp())::float8 AS now"
+        [(now,)] = self._again(lambda: ask(self._connection, query))
         # The answer is as old as half of the way to it and back.
-        ahead = float(row[0]) - (present + self._clock.monotonic()) / 2
+        ahead = float(now) - (present + self._clock.monotonic()) / 2
         # Behind by more: another server took over, or a test's clock ran ahead. What was promised by ours stays.
         if self._ahead is None or ahead > self._ahead - LONGEST_STEP_BACK:
             self._ahead = ahead
         self._compared_at = present
 
     def _attach(self) -> None:
-        lake, connection = self._lake, self._connection
+        connection = self._connection
         connection.execute(f"SET pg_idle_in_transaction_timeout_millis = {IDLE_MILLISECONDS}")
-        secret = ""
-        if lake.password is not None:
-            connection.execute(
-                f"CREATE OR REPLACE SECRET {_SECRET} (TYPE postgres, PASSWORD {quote_literal(lake.password.reveal())})"
-            )
-            secret = f", SECRET '{_SECRET}'"
         connection.execute(f"DETACH DATABASE IF EXISTS {_CATALOG}")
         # Who waited for a lock must see what its last holder wrote: the extension's own REPEATABLE READ shows what was
         # there when the waiting began.
-        options = f"TYPE postgres, ISOLATION_LEVEL 'READ COMMITTED'{secret}"
-        connection.execute(f"ATTACH {quote_literal(lake.address)} AS {_CATALOG} ({options})")
-        if connection.execute(ask(f"SELECT to_regclass('{SCHEMA}.states') IS NULL AS lacks")).fetchone() == (True,):
-            self._make_table()
-
-    def _make_table(self) -> None:
-        connection = self._connection
-        connection.execute("BEGIN")
-        try:
-            connection.execute(ask(f"SELECT pg_advisory_xact_lock({LOCK_KEY}, 0)")).fetchall()
-            connection.execute(
+        attach_postgres(connection, self._lake, _CATALOG, "ISOLATION_LEVEL 'READ COMMITTED'")
+        if ask(connection, f"SELECT to_regclass('{SCHEMA}.states') IS NULL AS lacks") == [(True,)]:
+            with plain_transaction(connection):
+                ask(connection, f"SELECT pg_advisory_xact_lock({LOCK_KEY}, 0)")
                 tell(
+                    connection,
                     f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}; "
-                    f"CREATE TABLE IF NOT EXISTS {SCHEMA}.states (name text PRIMARY KEY, content text NOT NULL)"
+                    f"CREATE TABLE IF NOT EXISTS {SCHEMA}.states (name text PRIMARY KEY, content text NOT NULL)",
                 )
-            )
-            connection.execute("COMMIT")
-        except BaseException:
-            with suppress(duckdb.Error):
-                connection.execute("ROLLBACK")
-            raise
 
     def _again(self, work: Callable[[], T]) -> T:
         """What `work` gives, tried anew while PostgreSQL is restarted.
@@ -119,15 +101,10 @@ class SharedStates:
         Raises:
             WarehouseError: it is not there.
         """
-        for pause in (*PAUSES, None):
-            try:
-                return work()
-            except duckdb.Error as error:
-                if pause is None or not may_pass(error):
-                    raise _told(error) from error
-                logger.warning("event=shared_state_again error=%s seconds=%s", type(error).__name__, pause)
-                self._clock.sleep(pause)
-        raise AssertionError("unreachable")
+        try:
+            return patiently(self._clock, work)
+        except duckdb.Error as error:
+            raise _told(error) from error
 
 
 class SharedState:
@@ -167,35 +144,31 @@ class SharedState:
     def _begin(self) -> bytes:
         self._connection.execute("BEGIN")
         try:
-            lock = f"SELECT pg_advisory_xact_lock({LOCK_KEY}, hashtext({quote_literal(self._name)}))"
-            self._connection.execute(ask(lock)).fetchall()
-            return self._select()
+            return self._held()
         except BaseException:
             self._roll_back()
             raise
 
     def _keep(self, before: bytes, content: bytes) -> None:
-        found = self._begin()
-        try:
-            if found == before:
+        with plain_transaction(self._connection):
+            if self._held() == before:
                 self._put(content)
-            self._connection.execute("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
+
+    def _held(self) -> bytes:
+        """The content, which nobody else changes until the transaction ends."""
+        ask(self._connection, f"SELECT pg_advisory_xact_lock({LOCK_KEY}, hashtext({quote_literal(self._name)}))")
+        return self._select()
 
     def _select(self) -> bytes:
-        row = self._connection.execute(
-            ask(f"SELECT content FROM {SCHEMA}.states WHERE name = {quote_literal(self._name)}")
-        ).fetchone()
-        return str(row[0]).encode() if row else b""
+        rows = ask(self._connection, f"SELECT content FROM {SCHEMA}.states WHERE name = {quote_literal(self._name)}")
+        return str(rows[0][0]).encode() if rows else b""
 
     def _put(self, content: bytes) -> None:
-        self._connection.execute(
-            tell(
-                f"INSERT INTO {SCHEMA}.states VALUES ({quote_literal(self._name)}, {quote_literal(content.decode())})"
-                " ON CONFLICT (name) DO UPDATE SET content = EXCLUDED.content"
-            )
+        values = f"{quote_literal(self._name)}, {quote_literal(content.decode())}"
+        tell(
+            self._connection,
+            f"INSERT INTO {SCHEMA}.states VALUES ({values})"
+            " ON CONFLICT (name) DO UPDATE SET content = EXCLUDED.content",
         )
 
     def _roll_back(self) -> None:
@@ -208,14 +181,6 @@ class Change:
 
     def __init__(self, content: bytes) -> None:
         self.content = content
-
-
-def ask(query: str) -> str:
-    return f"FROM system.main.postgres_query('{_CATALOG}', {quote_literal(query)})"
-
-
-def tell(statement: str) -> str:
-    return f"CALL system.main.postgres_execute('{_CATALOG}', {quote_literal(statement)})"
 
 
 def _told(error: duckdb.Error) -> WarehouseError:

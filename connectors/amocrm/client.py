@@ -44,8 +44,7 @@ class AmocrmClient(Client):
             _budget_name(settings),
             rate=self.rate,
             clock=runtime.clock,
-            state_dir=runtime.state_dir,
-            shared=runtime.shared,
+            states=runtime.states,
             # A server on this machine may be given a budget beyond the vendor's limit.
             ceiling=int(HIGHEST_RATE) if self.rate <= HIGHEST_RATE else None,
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from base.clock import Clock
 from connectors.bitrix24.answers import Timing
@@ -37,10 +36,8 @@ class BucketLimiter(Limiter):
     ahead than the stock allows.
     """
 
-    def __init__(
-        self, name: str, *, rate: float, stock: int, clock: Clock, state_dir: Path, shared: States | None = None
-    ) -> None:
-        super().__init__(name, rate=rate, clock=clock, state_dir=state_dir, shared=shared)
+    def __init__(self, name: str, *, rate: float, stock: int, clock: Clock, states: States) -> None:
+        super().__init__(name, rate=rate, clock=clock, states=states)
         self._step = 1.0 / rate
         self._tolerance = max(stock - 1, 0) * self._step
 

@@ -75,8 +75,7 @@ class Bitrix24Client(Client):
             rate=self.rate * PACE,
             stock=int(stock * SHARE_OF_BUCKET),
             clock=runtime.clock,
-            state_dir=runtime.state_dir,
-            shared=runtime.shared,
+            states=runtime.states,
         )
         self.api = Api(
             self._base,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from base.clock import Clock
 from base.secrets import Secret
@@ -35,18 +34,15 @@ def open_budget(
     api_key: Secret,
     requests_per_second: float | None,
     clock: Clock,
-    state_dir: Path,
-    shared: States | None = None,
+    states: States,
 ) -> Budget:
     """Limiters named by a digest of the key, never by the key."""
     name = f"mango-{sha256(api_key.reveal().encode()).hexdigest()[:16]}"
     rate = min(requests_per_second or REQUESTS_PER_SECOND, REQUESTS_PER_SECOND)
-    general = Limiter(name, rate=rate * RESERVE, clock=clock, state_dir=state_dir, shared=shared)
+    general = Limiter(name, rate=rate * RESERVE, clock=clock, states=states)
     dear = min(rate, DEAR_REQUESTS_PER_SECOND) * RESERVE
 
     def slow(purpose: str) -> InnerLimiter:
-        return InnerLimiter(
-            f"{name}-{purpose}", general=general, rate=dear, clock=clock, state_dir=state_dir, shared=shared
-        )
+        return InnerLimiter(f"{name}-{purpose}", general=general, rate=dear, clock=clock, states=states)
 
     return Budget(general, slow("starts"), slow("users"))

@@ -91,9 +91,7 @@ class MangoClient(Client):
     def __init__(self, settings: MangoSettings, runtime: Runtime) -> None:
         self.settings = settings
         self.source = runtime.source
-        self._budget = open_budget(
-            settings.api_key, settings.requests_per_second, runtime.clock, runtime.state_dir, runtime.shared
-        )
+        self._budget = open_budget(settings.api_key, settings.requests_per_second, runtime.clock, runtime.states)
         self._api = Api(
             settings.base_url,
             runtime=runtime,

@@ -78,16 +78,13 @@ class ZadarmaClient(Client):
         self.zone = ZoneInfo(settings.timezone) if settings.timezone else runtime.zone
         name = f"zadarma-{sha256(settings.key.reveal().encode()).hexdigest()[:16]}"
         rate = min(settings.requests_per_second or REQUESTS_PER_MINUTE / 60, REQUESTS_PER_MINUTE / 60)
-        general = Limiter(
-            name, rate=rate * RESERVE, clock=runtime.clock, state_dir=runtime.state_dir, shared=runtime.shared
-        )
+        general = Limiter(name, rate=rate * RESERVE, clock=runtime.clock, states=runtime.states)
         self._statistics = InnerLimiter(
             f"{name}-statistics",
             general=general,
             rate=min(rate, STATISTICS_PER_MINUTE / 60) * RESERVE,
             clock=runtime.clock,
-            state_dir=runtime.state_dir,
-            shared=runtime.shared,
+            states=runtime.states,
         )
         self._api = Api(
             settings.base_url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,3 +155,16 @@ def test_importing_the_module_does_not_load_the_library():
     """`voronka --help` would pay for phone metadata it never uses."""
     code = "import sys, base.phones; sys.exit('phonenumbers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(start=st.sampled_from(["+7", "+79", "+7930", "+79300"]), rest=st.text("0123456789", min_size=6, max_size=10))
+def test_a_number_with_a_plus_is_what_the_library_finds_of_it(start, rest):
+    """Russian mobile numbers go by the library's pattern alone: a trunk prefix or a closed range could slip through."""
+    try:
+        number = phonenumbers.parse(start + rest, None)
+    except phonenumbers.NumberParseException:
+        expected = None
+    else:
+        is_valid = phonenumbers.is_valid_number(number)
+        expected = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if is_valid else None
+    assert normalise_phone(start + rest).e164 == expected

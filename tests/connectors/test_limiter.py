@@ -12,6 +12,7 @@ import pytest
 from base.clock import Clock
 from base.errors import BlockedError
 from connectors.limiter import Limiter
+from connectors.states import FileStates
 from tests.virtual import VirtualClock
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -70,7 +71,10 @@ def load(
             vendor.ask()
             limiter.answered(f"/list{place % kinds}")
 
-    limiters = [Limiter("a", rate=rate, clock=clock, state_dir=folder, ceiling=ceiling) for _ in range(processes)]
+    limiters = [
+        Limiter("a", rate=rate, clock=clock, states=FileStates(folder, clock), ceiling=ceiling)
+        for _ in range(processes)
+    ]
     clock.run(*[lambda place=place: read(limiters[place % processes]) for place in range(lanes)])  # type: ignore[misc]
     return vendor
 
@@ -135,7 +139,7 @@ def test_a_late_start_does_not_delay_all_that_follow(tmp_path: Path) -> None:
 
 def test_a_long_silence_is_no_credit(tmp_path: Path) -> None:
     clock = VirtualClock(NOW)
-    limiter = Limiter("a", rate=5.0, clock=clock, state_dir=tmp_path)
+    limiter = Limiter("a", rate=5.0, clock=clock, states=FileStates(tmp_path, clock))
     limiter.wait_turn()
     clock.sleep(60.0)
     before = clock.monotonic()
@@ -153,7 +157,7 @@ def test_two_processes_share_one_budget(tmp_path: Path) -> None:
 def test_a_refusal_voids_the_turns_already_given(tmp_path: Path) -> None:
     """A sibling that waits for its slot when the vendor refuses would otherwise still send: one more overrun."""
     clock = VirtualClock(NOW)
-    limiter, sibling = (Limiter("a", rate=1.0, clock=clock, state_dir=tmp_path) for _ in range(2))
+    limiter, sibling = (Limiter("a", rate=1.0, clock=clock, states=FileStates(tmp_path, clock)) for _ in range(2))
     sent: list[float] = []
 
     def refused() -> None:
@@ -171,7 +175,7 @@ def test_a_refusal_voids_the_turns_already_given(tmp_path: Path) -> None:
 
 def test_a_block_voids_them_too(tmp_path: Path) -> None:
     clock = VirtualClock(NOW)
-    limiter, sibling = (Limiter("a", rate=1.0, clock=clock, state_dir=tmp_path) for _ in range(2))
+    limiter, sibling = (Limiter("a", rate=1.0, clock=clock, states=FileStates(tmp_path, clock)) for _ in range(2))
 
     def blocked() -> None:
         limiter.wait_turn()
@@ -184,22 +188,22 @@ def test_a_block_voids_them_too(tmp_path: Path) -> None:
 def test_a_torn_file_and_a_clock_set_back_start_anew(tmp_path: Path) -> None:
     """Either would stop an account for hours."""
     clock = VirtualClock(NOW)
-    limiter = Limiter("a", rate=5.0, clock=clock, state_dir=tmp_path)
+    limiter = Limiter("a", rate=5.0, clock=clock, states=FileStates(tmp_path, clock))
     limiter.wait_turn()
-    path = tmp_path / "limits" / "a.json"
+    path = tmp_path / "a.json"
     path.write_text(path.read_text()[:-5])
     limiter.wait_turn()
     limiter.pause(600.0)
     earlier = VirtualClock(datetime(2026, 11, 20, 11, 0, tzinfo=UTC))
-    Limiter("a", rate=5.0, clock=earlier, state_dir=tmp_path).wait_turn()
+    Limiter("a", rate=5.0, clock=earlier, states=FileStates(tmp_path, earlier)).wait_turn()
     assert (clock.monotonic() < 1.0, earlier.monotonic() < 1.0) == (True, True)
 
 
 def test_hundreds_a_second_cost_few_trips_to_the_file(tmp_path: Path) -> None:
     """On a server of one's own the budget's bookkeeping must not be the bottleneck."""
     clock = VirtualClock(NOW)
-    limiter = Limiter("a", rate=1000.0, clock=clock, state_dir=tmp_path)
-    path = tmp_path / "limits" / "a.json"
+    limiter = Limiter("a", rate=1000.0, clock=clock, states=FileStates(tmp_path, clock))
+    path = tmp_path / "a.json"
     states = set()
     for _ in range(1000):
         limiter.wait_turn()

@@ -12,6 +12,7 @@ from base.clock import FakeClock
 from base.text import say
 from base.times import to_unix
 from connectors.limiter import LONGEST_BLOCK_SECONDS, Limiter
+from connectors.states import FileStates
 from connectors.stream import Reject
 from flows.steps.sources import files_of
 from tests.campaign.checks import broken_rules
@@ -115,8 +116,8 @@ def test_an_unreadable_file_seen_by_a_clock_ahead_is_forgotten_once_mended(tmp_p
 
 def test_a_block_written_by_a_clock_ahead_does_not_stop_an_account_for_a_year(tmp_path: Path) -> None:
     clock = FakeClock(EPOCH + timedelta(days=366))
-    Limiter("amo", rate=5, clock=clock, state_dir=tmp_path).block(900, "403")
+    Limiter("amo", rate=5, clock=clock, states=FileStates(tmp_path, clock)).block(900, "403")
     back = FakeClock(EPOCH)
-    Limiter("amo", rate=5, clock=back, state_dir=tmp_path).wait_turn()
+    Limiter("amo", rate=5, clock=back, states=FileStates(tmp_path, back)).wait_turn()
 
     assert sum(back.slept) < LONGEST_BLOCK_SECONDS

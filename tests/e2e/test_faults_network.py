@@ -21,6 +21,7 @@ from connectors.api import LONGEST_ANSWER_SECONDS, Api, Dialect
 from connectors.limiter import Limiter
 from connectors.mango.settings import MangoSettings
 from connectors.mango.streams import CONNECTOR as MANGO
+from connectors.states import FileStates
 from connectors.stream import Request, Runtime
 from demo.company import build_company
 from demo.http import HttpRequest, HttpResponse, html_response
@@ -60,7 +61,7 @@ class Dripping(httpx.SyncByteStream):
 
 def api(tmp_path: Path, clock: FakeClock, answer: Callable[[httpx.Request], httpx.Response]) -> Api:
     runtime = Runtime(source="amo", clock=clock, zone=ZONE, state_dir=tmp_path, transport=httpx.MockTransport(answer))
-    limiter = Limiter("amo", rate=None, clock=clock, state_dir=tmp_path)
+    limiter = Limiter("amo", rate=None, clock=clock, states=FileStates(tmp_path, clock))
     return Api("https://vendor.example", runtime=runtime, limiter=limiter, dialect=Dialect(attempts=2))
 
 

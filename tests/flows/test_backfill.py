@@ -17,7 +17,7 @@ import pytest
 
 from base.clock import FakeClock, SystemClock
 from base.errors import ConfigError, UsageError
-from connectors.states import FileState
+from connectors.states import FileStates
 from flows.steps.backfill import (
     ATTEMPTS,
     KEPT_SECONDS,
@@ -47,17 +47,6 @@ MONTHS = [Part("amo", "2026-01"), Part("amo", "2026-02"), Part("amo", "2026-03")
 
 
 @dataclass
-class Folder:
-    """States in files of a folder."""
-
-    folder: Path
-    clock: FakeClock | SystemClock = field(default_factory=lambda: FakeClock(NOW))
-
-    def open(self, name: str) -> FileState:
-        return FileState(self.folder / name.replace("/", "-"), self.clock)
-
-
-@dataclass
 class Scripted:
     """Runs that end as they are told: a list of looks for each start of a part; the last one stays."""
 
@@ -79,7 +68,7 @@ class Scripted:
 
 
 def read(runs: Scripted, folder: Path) -> dict[str, str]:
-    states = Folder(folder)
+    states = FileStates(folder, FakeClock(NOW))
     assert isinstance(states.clock, FakeClock)
     return read_months(MONTHS, runs, states, states.clock)
 
@@ -107,7 +96,7 @@ def test_a_part_is_a_month_of_a_source_to_its_last_day(toy: Toy, tmp_path: Path)
 
 def test_a_backfill_that_was_broken_off_goes_on_and_a_finished_one_begins_anew(tmp_path: Path) -> None:
     """Months of many accounts would be read twice after a kill; or never again after a success."""
-    states, parts = Folder(tmp_path), {"amo": MONTHS, "mango": [Part("mango", "2026-01")]}
+    states, parts = FileStates(tmp_path, FakeClock(NOW)), {"amo": MONTHS, "mango": [Part("mango", "2026-01")]}
     ledger = Ledger(states)
     for part in (*MONTHS[:2], *parts["mango"]):
         ledger.note(part)
@@ -162,7 +151,7 @@ def test_who_is_lost(look: str, seconds: float, silent: float | None, lost: bool
 
 
 def test_a_part_shows_a_sign_of_life_while_it_is_read(tmp_path: Path) -> None:
-    states = Folder(tmp_path, SystemClock())
+    states = FileStates(tmp_path, SystemClock())
     assert silent_seconds(states, MONTHS[0]) is None
     with beating(states, MONTHS[0]):
         deadline = time.monotonic() + 30

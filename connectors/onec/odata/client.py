@@ -90,8 +90,7 @@ class OdataClient(Client):
                 f"onec-odata-{name}",
                 rate=settings.requests_per_second or REQUESTS_PER_SECOND,
                 clock=runtime.clock,
-                state_dir=runtime.state_dir,
-                shared=runtime.shared,
+                states=runtime.states,
             ),
             dialect=Dialect(
                 classify=Refusals(runtime.source, redact), first_wait=2.0, longest_wait=120.0, read_timeout=READ_TIMEOUT

@@ -25,6 +25,7 @@ from connectors.bitrix24.access import read_webhook
 from connectors.bitrix24.answers import Timing
 from connectors.bitrix24.budget import BucketLimiter, OperatingBudget
 from connectors.bitrix24.settings import Bitrix24Settings, is_same_vendor
+from connectors.states import FileStates
 from demo.bitrix24 import Bitrix24World, Limits, Quirks
 from demo.http import HttpResponse, html_response, json_response
 
@@ -148,7 +149,7 @@ def test_a_renamed_portal_is_followed_within_the_vendor_only(open_portal: OpenPo
 
 def test_stock_is_spent_at_once_and_then_the_pace_is_kept(tmp_path: Path) -> None:
     clock = FakeClock(NOW)
-    limiter = BucketLimiter("portal", rate=2.0, stock=40, clock=clock, state_dir=tmp_path)
+    limiter = BucketLimiter("portal", rate=2.0, stock=40, clock=clock, states=FileStates(tmp_path, clock))
     for _ in range(40):
         limiter.wait_turn()
     assert clock.slept == []
@@ -164,7 +165,7 @@ def test_stock_is_spent_at_once_and_then_the_pace_is_kept(tmp_path: Path) -> Non
 
 def test_after_a_refusal_the_stock_counts_as_spent(tmp_path: Path) -> None:
     clock = FakeClock(NOW)
-    limiter = BucketLimiter("portal", rate=2.0, stock=40, clock=clock, state_dir=tmp_path)
+    limiter = BucketLimiter("portal", rate=2.0, stock=40, clock=clock, states=FileStates(tmp_path, clock))
     limiter.pause(5.0)
     limiter.wait_turn()
     assert sum(clock.slept) == pytest.approx(5.0)
@@ -174,7 +175,9 @@ def test_after_a_refusal_the_stock_counts_as_spent(tmp_path: Path) -> None:
 
 def test_a_stock_held_by_a_second_process_is_the_same_stock(tmp_path: Path) -> None:
     clock = FakeClock(NOW)
-    one, other = (BucketLimiter("p", rate=1.0, stock=10, clock=clock, state_dir=tmp_path) for _ in range(2))
+    one, other = (
+        BucketLimiter("p", rate=1.0, stock=10, clock=clock, states=FileStates(tmp_path, clock)) for _ in range(2)
+    )
     for _ in range(5):
         one.wait_turn()
         other.wait_turn()
