@@ -14,7 +14,6 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
-import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,7 +30,6 @@ from warehouse import bookkeeping
 from warehouse.ahead import Ahead
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
-from warehouse.engine import again, lacks_memory
 from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
 from warehouse.merge import Merger
@@ -218,17 +216,10 @@ class Conformer:
                     at_end(done)
             return done
 
-        while True:
-            try:
-                done = again(self._connection, self._clock, commit)
-            except duckdb.Error as error:
-                # Rarely are a stream's records so large; then the same slice again, with room.
-                if not (lacks_memory(error) and self._warehouse.raise_memory_limit()):
-                    raise
-                continue
-            reached("conform.after_commit")
-            let_backup_in(self._warehouse.files.warehouse, self._connection)
-            return done
+        done = self._warehouse.again(commit)
+        reached("conform.after_commit")
+        let_backup_in(self._warehouse.files.warehouse, self._connection)
+        return done
 
     def conform_slice(self, stream: Stream[Any], context: MapContext, chunks: int | None = None) -> ConformReport:
         """One slice of it, in the caller's transaction. Only the last one says how complete the stream is, and none

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
@@ -16,6 +17,7 @@ from base.clock import Clock
 from base.text import Text
 from warehouse.address import Lake
 from warehouse.disk import full_disk_told
+from warehouse.engine import again, lacks_memory
 from warehouse.engine import transaction as transaction  # callers' name for it
 from warehouse.lake import attach_lake
 from warehouse.lake_lock import command_lock
@@ -26,6 +28,7 @@ from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
 from warehouse.quoting import quote_literal
 
+T = TypeVar("T")
 WAREHOUSE_CATALOG = "warehouse"
 RAW_CATALOG = "landing"
 
@@ -37,9 +40,14 @@ class Files:
     warehouse: Path
     raw: Path
     lake: Lake | None = None  # everything is there instead; beside `warehouse` then only this machine's locks stand
-    memory_limit: str = "1GB"
-    memory_ceiling: str = "1GB"  # for the rare step that can't do with less
+    # With what Python and Arrow hold beside it, less than a gigabyte in all.
+    memory_limit: str = "640MB"
+    more_memory: tuple[str, ...] = ("1GB",)  # for the rare step that can't do with less, one after the other
     threads: int = 0  # 0 = as many as the machine has, at most 4
+
+    @property
+    def memory_ceiling(self) -> str:
+        return self.more_memory[-1]
 
     @property
     def engine_threads(self) -> int:
@@ -53,6 +61,7 @@ class Warehouse:
     files: Files
     connection: duckdb.DuckDBPyConnection
     clock: Clock
+    raised: int = 0  # how many of `files.more_memory` were taken
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -60,16 +69,23 @@ class Warehouse:
         with transaction(self.connection):
             yield
 
-    def raise_memory_limit(self) -> bool:
-        """Let the engine use `memory_ceiling` from now on; False if it already does."""
-        before = self._memory_limit()
-        self.connection.execute(f"SET memory_limit = '{self.files.memory_ceiling}'")
-        return self._memory_limit() != before
+    def again(self, work: Callable[[], T]) -> T:
+        """What `work` gives; the whole of it is done again with more memory where it lacked some, and on a lake as
+        `warehouse.engine.again` says."""
+        while True:
+            try:
+                return again(self.connection, self.clock, work)
+            except duckdb.Error as error:
+                if not (lacks_memory(error) and self.raise_memory_limit()):
+                    raise
 
-    def _memory_limit(self) -> str:
-        row = self.connection.execute("SELECT current_setting('memory_limit')").fetchone()
-        assert row is not None
-        return str(row[0])
+    def raise_memory_limit(self) -> bool:
+        """Let the engine use the next of `files.more_memory` from now on; False if it already uses the last."""
+        if self.raised == len(self.files.more_memory):
+            return False
+        self.connection.execute(f"SET memory_limit = {quote_literal(self.files.more_memory[self.raised])}")
+        self.raised += 1
+        return True
 
     def close(self) -> None:
         self.connection.close()

@@ -19,7 +19,6 @@ from metrics.resolve import ResolveReport, resolve
 from metrics.sources import store_sources
 from metrics.touched import periods_touched
 from warehouse.database import Warehouse, open_warehouse
-from warehouse.engine import again
 from warehouse.pause import let_backup_in
 
 
@@ -56,9 +55,7 @@ def recompute(
         report = prepare(warehouse, project, clock)
         if periods is None:
             periods = periods_touched(warehouse.connection, project.company, catalogue)
-        report.periods = again(
-            warehouse.connection,
-            clock,
+        report.periods = warehouse.again(
             lambda: compute_periods(warehouse.connection, project.company, periods, clock, catalogue=catalogue),
         )
         reached("recompute.done")
@@ -92,10 +89,10 @@ def prepare(warehouse: Warehouse, project: Project, clock: Clock) -> RecomputeRe
     """Read changed inputs and tie records to people, deals and stages; nothing is done twice."""
     connection, company = warehouse.connection, project.company
     store_sources(connection, company)
-    inputs = again(connection, clock, lambda: load_inputs(connection, company, clock))
+    inputs = warehouse.again(lambda: load_inputs(connection, company, clock))
     reached("resolve.before")
     let_backup_in(warehouse.files.warehouse, warehouse.connection)
-    resolved = again(connection, clock, lambda: resolve(connection, company, clock))
+    resolved = warehouse.again(lambda: resolve(connection, company, clock))
     reached("resolve.after")
     let_backup_in(warehouse.files.warehouse, warehouse.connection)
     return RecomputeReport(inputs, resolved)

@@ -14,6 +14,7 @@ from flows.project import Project, Source
 from warehouse.database import Files
 
 LOAD_MEMORY = "128MB"
+MORE_MEMORY = ("256MB", "512MB", "1GB")
 
 
 def files_of(project: Project) -> Files:
@@ -40,7 +41,7 @@ def require_files(project: Project, command: str) -> None:
 def files_to_load(project: Project) -> Files:
     """The files as a load opens them. Records come by the thousand: more memory would only be kept, and threads cost
     more than they give."""
-    return replace(files_of(project), memory_limit=LOAD_MEMORY, threads=1)
+    return replace(files_of(project), memory_limit=LOAD_MEMORY, more_memory=MORE_MEMORY, threads=1)
 
 
 def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:

@@ -113,7 +113,7 @@ OURS = {
     # The SQL of a metric, a flag or a view: a file of the project, or of the company's own folder of metrics.
     "declared.sql.rstrip().rstrip(';')", "flag.sql", "view.name", "view.query",
     # A choice of a few words, or a value that a type bounds: a time zone that ZoneInfo has opened, a size in MB.
-    "zone", "options", "mode", "self.files.memory_ceiling",
+    "zone", "options", "mode",
     # Quoted on the line above.
     "quoted", "words",
 }  # fmt: skip

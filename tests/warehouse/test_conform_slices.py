@@ -100,11 +100,12 @@ def test_a_source_conformed_in_part_is_complete_until_nowhere(loaded: Toy) -> No
 
 @files_only
 def test_a_slice_that_needs_more_memory_than_loading_has_gets_it(tmp_path: Path) -> None:
-    """A stream of large records would otherwise fail every night at the same record."""
+    """A stream of large records would otherwise fail every night at the same record. It gets more step by step: all
+    at once would be kept by the rest of the load."""
     toy = Toy(tmp_path)
     large = [deal(n, 100, title="x" * 20_000, contacts=[f"c{m}" for m in range(20)]) for n in range(600)]
     toy.run({"deals": [page(*large)]})
-    tight = replace(files_of(toy.project()), memory_limit="12MB", threads=1)
+    tight = replace(files_of(toy.project()), memory_limit="12MB", more_memory=("13MB", "1GB"), threads=1)
     with open_warehouse(tight, command="test", clock=toy.clock) as warehouse:
         with warehouse.transaction():
             forget_core(warehouse.connection, "toy")
