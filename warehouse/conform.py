@@ -10,11 +10,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,9 +20,8 @@ from base.clock import Clock
 from base.columns import Column
 from base.helpers import Crew, HelperError, Helpers
 from base.points import reached
-from base.secrets import Secret
 from base.text import Language
-from connectors.stream import BadRecord, MapContext, Settings, Stream
+from connectors.stream import BadRecord, MapContext, Stream
 from models.arrow import find_relation
 from warehouse import bookkeeping
 from warehouse.ahead import Ahead
@@ -32,6 +29,7 @@ from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
 from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
+from warehouse.mapping_version import mapping_version
 from warehouse.merge import Merger
 from warehouse.pause import let_backup_in
 from warehouse.staging import ORDINAL, Staging
@@ -47,11 +45,6 @@ LARGE_RECORDS = 50_000
 MOST_HELPERS = 2
 # Ends of chunks looked up at a time, for helpers.
 ENDS_READ = 32
-# Settings that only say how to reach a source; a change of any other one changes what its records mean.
-_TRANSPORT_SETTINGS = frozenset(
-    {"type", "start", "enabled", "requests_per_second", "base_url", "priority", "path", "raw_days"}
-    | {"odata_url", "user", "window_days"}
-)
 
 
 @dataclass
@@ -385,29 +378,3 @@ def _judged(
 
 def _is_ascending(numbers: pa.ChunkedArray) -> bool:
     return pc.all(pc.less(numbers[:-1], numbers[1:])).as_py() is not False
-
-
-def mapping_version(context: MapContext, dictionaries: Sequence[str]) -> str:
-    """Digest of what decides, beside the payload, what a record means.
-
-    `dictionaries` are the needed streams that have been landed: records mapped while one was missing are mapped
-    again once it is there. A change inside a dictionary is no such reason: what an extension was then, it was.
-    """
-    facts = {
-        "dictionaries": sorted(dictionaries),
-        "settings": _meaning(context.settings),
-        "zone": context.zone.key,
-        "country": context.country,
-        "currency": context.currency,
-        "own_tax_ids": sorted(context.own_tax_ids),
-    }
-    return sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()[:16]
-
-
-def _meaning(settings: Settings) -> dict[str, Any]:
-    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    return {
-        name: value
-        for name, value in values.items()
-        if name not in _TRANSPORT_SETTINGS and not isinstance(value, Secret)
-    }

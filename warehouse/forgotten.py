@@ -30,7 +30,8 @@ from warehouse.company_key import company_key
 
 if TYPE_CHECKING:
     from connectors.stream import Reject
-    from warehouse.land import Batch, StreamRun
+    from warehouse.batch import Batch
+    from warehouse.land import StreamRun
 
 FILE = "forgotten.json"
 # A number is written with its country code, with 8, or with nothing: the last ten digits are the same.

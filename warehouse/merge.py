@@ -81,10 +81,8 @@ class Merger:
         removed = ", is_removed = FALSE" if "is_removed" in table.columns and "is_removed" not in columns else ""
         inserted = [*columns, *local]
         flags = [name for name in ("is_deleted", "is_removed") if name in table.columns and name not in columns]
-        into = f"{table.fullname} (source, {_list('', [*inserted, *flags])}, version, loaded_at)"
-        made = f"$source, {_list('s', inserted)}{''.join(', FALSE' for _ in flags)}, s.version, $now"
         if self._count(staged.rows) >= MANY_ROWS and not self._has_any_of(table, key, staged.rows):
-            return self._run(f"INSERT INTO {into} SELECT {made} FROM ({latest}) AS s")
+            return self._insert(table, inserted, flags, latest)
         # A new version that says nothing new leaves the row as old as it was.
         lifted = "".join(f" OR t.{flag}" for flag in flags)
         return self._run(
@@ -93,7 +91,7 @@ class Merger:
             f" WHEN MATCHED AND (t.version IS NULL OR s.version > t.version OR (s.version = t.version AND {same}))"
             f" THEN UPDATE SET {_assign([*values, *local])}, version = s.version,"
             f" loaded_at = CASE WHEN {same}{lifted} THEN $now ELSE t.loaded_at END{alive}{removed}"
-            f" WHEN NOT MATCHED THEN INSERT {into.removeprefix(table.fullname)} VALUES ({made})"
+            f" WHEN NOT MATCHED THEN INSERT {_into(inserted, flags)} VALUES ({_made(inserted, flags)})"
         )
 
     def _merge_deletions(self, table: sa.Table, query: str, key: Sequence[str]) -> int:
@@ -131,7 +129,7 @@ class Merger:
             )
         values = [name for name in staged.into.columns if name not in key]
         if set(owner) <= set(key) and not self._has_any_of(table, owner, f"temp.{owners}"):
-            written = self._insert_children(table, [*key, *values], latest)
+            written = self._insert(table, [*key, *values], _removable(table), latest)
             self._connection.execute(f"DROP TABLE temp.{owners}")
             return written
         gone = f"NOT EXISTS (SELECT 1 FROM ({latest}) AS n WHERE {_equal('t', 'n', key)})"
@@ -157,16 +155,13 @@ class Merger:
         ).fetchone()
         return row is not None and bool(row[0])
 
-    def _insert_children(self, table: sa.Table, columns: Sequence[str], latest: str) -> int:
-        """Lists of owners that have none yet, as in a first load: nothing to compare with, half the work."""
-        flags = ["is_removed"] if "is_removed" in table.columns else []
-        return self._run(
-            f"INSERT INTO {table.fullname} (source, {_list('', [*columns, *flags])}, version, loaded_at)"
-            f" SELECT $source, {_list('s', columns)}{', FALSE' if flags else ''}, s.version, $now FROM ({latest}) AS s"
-        )
+    def _insert(self, table: sa.Table, columns: Sequence[str], flags: Sequence[str], latest: str) -> int:
+        """Rows none of which is known, as in a first load: nothing to compare with, half the work."""
+        query = f"SELECT {_made(columns, flags)} FROM ({latest}) AS s"
+        return self._run(f"INSERT INTO {table.fullname} {_into(columns, flags)} {query}")
 
     def _child_merge(self, table: sa.Table, key: Sequence[str], values: Sequence[str], latest: str) -> str:
-        flags = ["is_removed"] if "is_removed" in table.columns else []
+        flags = _removable(table)
         differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in values) or "FALSE"
         revived = " OR t.is_removed" if flags else ""
         return (
@@ -175,8 +170,8 @@ class Merger:
             f" WHEN MATCHED AND ({differs}{revived})"
             f" THEN UPDATE SET {_assign([*values, 'version'])}, loaded_at = $now"
             + (", is_removed = FALSE" if flags else "")
-            + f" WHEN NOT MATCHED THEN INSERT (source, {_list('', [*key, *values, *flags])}, version, loaded_at)"
-            f" VALUES ($source, {_list('s', [*key, *values])}{', FALSE' if flags else ''}, s.version, $now)"
+            + f" WHEN NOT MATCHED THEN INSERT {_into([*key, *values], flags)}"
+            f" VALUES ({_made([*key, *values], flags)})"
         )
 
     def _stale_owner_condition(self, table: sa.Table, owner: Sequence[str], owners: str) -> str:
@@ -309,6 +304,19 @@ def _parent(child: sa.Table, owner: Sequence[str]) -> sa.Table | None:
         if table.schema == "core" and table is not child and _own_key(table) == list(owner) and "version" in table.c:
             return table
     return None
+
+
+def _removable(table: sa.Table) -> list[str]:
+    return ["is_removed"] if "is_removed" in table.columns else []
+
+
+def _into(columns: Sequence[str], flags: Sequence[str]) -> str:
+    """The columns of a new row, as `_made` gives their values: flags say that it is there."""
+    return f"(source, {_list('', [*columns, *flags])}, version, loaded_at)"
+
+
+def _made(columns: Sequence[str], flags: Sequence[str]) -> str:
+    return f"$source, {_list('s', columns)}{', FALSE' * len(flags)}, s.version, $now"
 
 
 def _list(alias: str, columns: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from base.errors import VoronkaError
 from base.text import Text
 from connectors.stream import Stream
 from flows.steps.progress import Pace
+from warehouse.batch import Batch
 from warehouse.conform import ConformReport
-from warehouse.land import Batch, StreamRun
+from warehouse.land import StreamRun
 
 
 @dataclass

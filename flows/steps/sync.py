@@ -27,9 +27,10 @@ from flows.steps.sharing import shared_states
 from flows.steps.sources import choose_sources, files_to_load
 from flows.steps.state import StreamState
 from warehouse import bookkeeping
+from warehouse.batch import Batch
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.forgotten import load_forgotten
-from warehouse.land import Batch, Landing, StreamRun
+from warehouse.land import Landing, StreamRun
 from warehouse.layout import ROW_GROUP_RECORDS
 from warehouse.pause import let_backup_in
 from warehouse.reconcile import reconcile

@@ -17,8 +17,9 @@ from connectors.stream import Reject
 from flows.steps.sources import files_of
 from tests.campaign.checks import broken_rules
 from tests.toy import EPOCH, Toy, deal, page
+from warehouse.batch import Batch
 from warehouse.database import connect, open_warehouse
-from warehouse.land import Batch, Landing, StreamRun
+from warehouse.land import Landing, StreamRun
 
 YEAR = 366 * 86_400.0
 

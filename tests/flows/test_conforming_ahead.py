@@ -16,9 +16,10 @@ from flows.steps.conforming import SourceConforming
 from flows.steps.sources import files_of
 from flows.steps.state import StreamState
 from tests.toy import Toy, deal, page
+from warehouse.batch import Batch
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
-from warehouse.land import Batch, Landing, StreamRun
+from warehouse.land import Landing, StreamRun
 from warehouse.mapping import answer
 
 STATE = (

@@ -18,9 +18,10 @@ from metrics.periods import parse_period
 from metrics.resolve import resolve
 from tests.engine import files_only
 from tests.toy import Toy, deal, page
+from warehouse.batch import Batch
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
-from warehouse.land import Batch, Landing, StreamRun
+from warehouse.land import Landing, StreamRun
 from warehouse.merge import MANY_ROWS
 
 WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE")

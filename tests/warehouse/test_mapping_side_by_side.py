@@ -25,9 +25,10 @@ from connectors.stream import BadRecord, MapContext, RawRecord, Rows, Settings, 
 from flows.steps.sources import files_of, map_context
 from tests.toy import Toy, deal, page
 from warehouse.ahead import PIECE_RECORDS, PIECES_UNDER_WAY, Ahead
+from warehouse.batch import Batch
 from warehouse.conform import Conformer, ConformReport, start_helpers
 from warehouse.database import Warehouse, open_warehouse
-from warehouse.land import Batch, Landing, StreamRun
+from warehouse.land import Landing, StreamRun
 from warehouse.mapping import Columns, Mapped, answer, map_records
 from warehouse.replay import forget_core
 
