@@ -31,7 +31,7 @@ from base.errors import (
 )
 from base.secrets import Redactor
 from base.text import Text, say
-from connectors.decode import text_of
+from connectors.decode import check_utf8, text_of
 from connectors.limiter import Limiter
 from connectors.stream import Runtime
 
@@ -210,7 +210,7 @@ class Api:
         try:
             # A record kept as it came is not looked into, and bytes that are no text would fail when it is stored.
             if "csv" not in response.headers.get("content-type", ""):
-                response.content.decode("utf-8")
+                check_utf8(response.content)
             return decode(response)
         except msgspec.ValidationError as error:
             raise ProtocolError(

@@ -17,7 +17,7 @@ from base.clock import Clock
 from base.text import Text
 from warehouse.address import Lake
 from warehouse.disk import full_disk_told
-from warehouse.engine import again, lacks_memory
+from warehouse.engine import again, lacks_memory, note_kind
 from warehouse.engine import transaction as transaction  # callers' name for it
 from warehouse.lake import attach_lake
 from warehouse.lake_lock import command_lock
@@ -158,8 +158,10 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
     connection.execute("SET enable_progress_bar = false")
     if files.lake is not None:
         attach_lake(connection, files.lake)
+        note_kind(connection, is_a_lake=True)
         return connection
     connection.execute(f"ATTACH {quote_literal(str(files.warehouse))} AS {WAREHOUSE_CATALOG} {WAREHOUSE_OPTIONS}")
     connection.execute(f"ATTACH {quote_literal(str(files.raw))} AS {RAW_CATALOG} {RAW_OPTIONS}")
     connection.execute(f"USE {WAREHOUSE_CATALOG}")
+    note_kind(connection, is_a_lake=False)
     return connection

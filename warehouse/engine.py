@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import duckdb
 
@@ -38,8 +39,18 @@ _PASSING = (
 )
 
 
+# Connections that will not change any more: a small sync asked two hundred times, a tenth of its CPU.
+_KINDS: WeakKeyDictionary[duckdb.DuckDBPyConnection, bool] = WeakKeyDictionary()
+
+
+def note_kind(connection: duckdb.DuckDBPyConnection, *, is_a_lake: bool) -> None:
+    """Said once by who has attached everything: `is_lake` need not ask the engine."""
+    _KINDS[connection] = is_a_lake
+
+
 def is_lake(connection: duckdb.DuckDBPyConnection) -> bool:
-    return connection.execute(_IS_LAKE).fetchone() is not None
+    known = _KINDS.get(connection)
+    return connection.execute(_IS_LAKE).fetchone() is not None if known is None else known
 
 
 def ask_postgres(

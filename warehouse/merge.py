@@ -274,7 +274,10 @@ class Merger:
         return f"{query} QUALIFY row_number() OVER ({newest}) = 1"
 
     def _is_unique(self, rows: str, key: Sequence[str]) -> bool:
-        row = self._connection.execute(f"SELECT count(*) = count(DISTINCT ({_list('', key)})) FROM {rows}").fetchone()
+        # Hashes take a third of the time; two keys with one hash only cost the window.
+        row = self._connection.execute(
+            f"SELECT count(*) = count(DISTINCT hash({_list('', key)})) FROM {rows}"
+        ).fetchone()
         return row is not None and bool(row[0])
 
     def _count(self, rows: str) -> int:

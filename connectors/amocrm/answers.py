@@ -42,6 +42,7 @@ class _Head(msgspec.Struct):
 
 
 _HEAD = msgspec.json.Decoder(_Head)
+_HREF = b'"href":'
 # The year 10000, in Unix seconds.
 END_OF_TIME = 253_402_300_800
 # Old accounts send numbers as text here and there.
@@ -101,6 +102,20 @@ def strip_link_queries(payload: bytes) -> bytes:
     Searched by hand: a regular expression took as long as everything else done to a record here. Inside a text
     value the quotes around `"href"` would be escaped, so none can be mistaken for a link.
     """
+    query = payload.find(b"?")
+    if query < 0:
+        return payload
+    # Nearly always one link has all the question marks there are.
+    opening = payload.rfind(b'"', 0, query)
+    if payload.endswith(_HREF, 0, max(opening, 0)):
+        closing = payload.find(b'"', query)
+        if closing > 0 and payload.find(b"?", closing) < 0:
+            return payload[:query] + payload[closing:]
+    return _strip_each(payload)
+
+
+def _strip_each(payload: bytes) -> bytes:
+    """The same for any number of links, and question marks elsewhere."""
     parts = payload.split(b'"href"')
     is_changed = False
     for place in range(1, len(parts)):
