@@ -54,14 +54,15 @@ clean: python
 
 # For developers, after `make test` once.
 
-# After changing models/, metrics/sql or metrics/flags: writes the pages made from them.
+# After changing models/, metrics/sql or metrics/flags: writes what is made from them.
 docs:
 	$(BIN)/python -m scripts.docs
+	$(BIN)/python -m scripts.schema
 
 # After changing models/: writes a migration for each file whose models changed.
 migration:
 	@test -n '$(MESSAGE)' || { echo 'make migration MESSAGE="what changes"'; exit 2; }
-	$(BIN)/python scripts/migration.py revision '$(MESSAGE)'
+	$(BIN)/python -m scripts.migration revision '$(MESSAGE)'
 
 # Known vulnerabilities of everything locked. Needs the network, so it is no part of `make test`; a service that can't be
 # reached fails it, and so does a package that can't be looked up (scripts/audit.py). Needs uv: `make audit UV=uv`.
@@ -71,7 +72,7 @@ audit: python
 
 # Before the first release only: starts both histories anew from the models.
 initial-migration:
-	$(BIN)/python scripts/migration.py initial
+	$(BIN)/python -m scripts.migration initial
 
 # Needs uv: `make lock UV=uv`. The larger sets keep the versions of the smaller ones.
 lock:

@@ -34,7 +34,7 @@ from metrics.compute import recompute
 from metrics.facts import stage_facts
 from metrics.periods import parse_period
 from metrics.resolve import resolve
-from models.revision import WAREHOUSE_REVISION
+from models.heads import WAREHOUSE_REVISION
 from warehouse.database import open_warehouse
 
 ROOT = Path(__file__).parent.parent

@@ -1,25 +1,18 @@
-"""Every relation of the warehouse, one module a subject. Importing this declares them all."""
+"""Every relation of the warehouse, one module a subject. Asking for `WAREHOUSE` or `RAW` declares them all.
 
-from models import (
-    calc,
-    calls,
-    customers,
-    deals,
-    facts,
-    fields,
-    invoices,
-    landing,
-    leads,
-    money,
-    operations,
-    people,
-    revision,
-)
-from models.columns import RAW, WAREHOUSE
+Nothing is imported before: a load does with `models.shapes`, and declaring takes longer than a small load's start.
+"""
 
-__all__ = [
-    "RAW",
-    "WAREHOUSE",
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.columns import RAW as RAW
+    from models.columns import WAREHOUSE as WAREHOUSE
+
+_SUBJECTS = (
     "calc",
     "calls",
     "customers",
@@ -33,4 +26,12 @@ __all__ = [
     "operations",
     "people",
     "revision",
-]
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("RAW", "WAREHOUSE"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for subject in _SUBJECTS:
+        import_module(f"models.{subject}")
+    return getattr(import_module("models.columns"), name)

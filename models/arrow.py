@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from models.columns import WAREHOUSE
+from models import WAREHOUSE
 
 
 @cache

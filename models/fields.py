@@ -8,15 +8,6 @@ from __future__ import annotations
 
 from models.columns import core, day, exact, flag, integer, text, utc
 
-# Where the records of each kind stand: relation and key.
-RECORDS = {
-    "deal": ("core.deals", "deal_id"),
-    "contact": ("core.contacts", "contact_id"),
-    "company": ("core.companies", "company_id"),
-    "invoice": ("core.invoices", "invoice_id"),
-    "lead": ("core.leads", "lead_id"),
-}
-
 CUSTOM_FIELDS = core(
     "core.custom_fields",
     "A field the company added to deals, contacts, companies or invoices of its CRM.",

@@ -1,32 +1,24 @@
-"""Which schema this code needs: the newest revision of each history in migrations/, and where a file keeps its own.
-
-The two constants are written by `scripts/migration.py`; a test holds them equal to Alembic's heads. They spare every
-command the import of Alembic: a file whose stored revision equals the constant is up to date.
-"""
+"""Where a file keeps which schema it has."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from models.columns import RAW, relation, text
-
-WAREHOUSE_REVISION = "e81a5c1b4b8d"
-RAW_REVISION = "1998fab4d1a5"
+from models.heads import REVISION_COLUMN, REVISION_TABLES
 
 _COMMENT = "Which schema this file has: one row."
-# Alembic writes this table and fixes its column's name.
-_COLUMN = "version_num"
 
 WAREHOUSE_SCHEMA_REVISION = relation(
-    "meta.schema_revision",
+    REVISION_TABLES["warehouse"],
     _COMMENT,
-    text(_COLUMN, "Revision's id in migrations/.", required=True),
+    text(REVISION_COLUMN, "Revision's id in migrations/.", required=True),
 )
 
 RAW_SCHEMA_REVISION = relation(
-    "raw.schema_revision",
+    REVISION_TABLES["raw"],
     _COMMENT,
-    text(_COLUMN, "Revision's id in migrations/.", required=True),
+    text(REVISION_COLUMN, "Revision's id in migrations/.", required=True),
     metadata=RAW,
 )
 

@@ -28,7 +28,7 @@ def open_published(
     """
     import duckdb
 
-    from models.revision import WAREHOUSE_REVISION
+    from models.heads import WAREHOUSE_REVISION
     from warehouse.migrate import HISTORIES, read_revision
 
     project = app.project(read_sources=False)

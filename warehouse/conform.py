@@ -22,7 +22,7 @@ from base.helpers import Crew, HelperError, Helpers
 from base.points import reached
 from base.text import Language
 from connectors.stream import BadRecord, MapContext, Stream
-from models.arrow import find_relation
+from models.shapes import find_shape
 from warehouse import bookkeeping
 from warehouse.ahead import Ahead
 from warehouse.compare import write_load_changes
@@ -261,7 +261,7 @@ class Conformer:
                 report.written += write_load_changes(connection, context.source, staging.targets, self._clock.now())
             report.written += sum(merger.merge(staged) for staged in staging.targets)
         for relation in stream.tombstones:
-            report.written += merger.bury(find_relation(relation), "temp._tombstones")
+            report.written += merger.bury(find_shape(relation), "temp._tombstones")
         bookkeeping.keep_rejects(
             connection,
             context.source,

@@ -11,7 +11,6 @@ import duckdb
 
 from base.errors import WarehouseError
 from base.text import say
-from warehouse.ddl import create_all
 from warehouse.engine import locked
 from warehouse.lake import LAKES
 from warehouse.migrate import HISTORIES, History, engine_over, is_known, newer, read_revision, run_migrations
@@ -57,6 +56,8 @@ def _make(connection: duckdb.DuckDBPyConnection, catalog: str, history: History)
             ),
         )
     try:
+        from warehouse.ddl import create_all
+
         create_all(connection, history.metadata, revision=history.head)
     except duckdb.CatalogException as error:
         stored = read_revision(connection, history)

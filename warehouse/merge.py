@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import duckdb
-import sqlalchemy as sa
 
-from models import fields
-from models.arrow import key_columns
+from models.shapes import CUSTOM_FIELD_VALUES, RECORDS, Shape, shapes
 from warehouse.staging import ORDINAL, Staged
 
 # Columns that say a record is gone, and what they say then.
@@ -45,15 +43,15 @@ class Merger:
         if staged.into.owned_by:
             return self._merge_children(staged)
         if _is_patch(staged):
-            return self._merge_deletions(staged.table, f"SELECT * FROM {staged.rows}", _own_key(staged.table))
+            return self._merge_deletions(staged.table, f"SELECT * FROM {staged.rows}", staged.table.own_key)
         return self._merge_rows(staged)
 
-    def bury(self, table: sa.Table, tombstones: str) -> int:
+    def bury(self, table: Shape, tombstones: str) -> int:
         """Mark records gone, or there after all. `tombstones` is a table of (record_id, is_gone, version, _ordinal).
 
         Only `is_deleted` is lifted here; of other relations a record that is there again has come with its own row.
         """
-        key = _own_key(table)[:1]
+        key = table.own_key[:1]
         column = next(name for name in GONE if name in table.columns)
         if column == "is_deleted":
             query = f"SELECT record_id AS {key[0]}, is_gone AS is_deleted, version, {ORDINAL} FROM {tombstones}"
@@ -66,7 +64,7 @@ class Merger:
 
     def _merge_rows(self, staged: Staged) -> int:
         table, columns = staged.table, staged.into.columns
-        key = _own_key(table)
+        key = table.own_key
         values = [name for name in columns if name not in key]
         local = ["local_date"] if "local_date" in table.columns and "started_at" in columns else []
         latest = self._latest(staged.rows, key, [*columns], local_zone=self._zone if local else None)
@@ -94,7 +92,7 @@ class Merger:
             f" WHEN NOT MATCHED THEN INSERT {_into(inserted, flags)} VALUES ({_made(inserted, flags)})"
         )
 
-    def _merge_deletions(self, table: sa.Table, query: str, key: Sequence[str]) -> int:
+    def _merge_deletions(self, table: Shape, query: str, key: Sequence[str]) -> int:
         """Partial rows (key, is_deleted): guarded by a version of their own, an unknown record becomes a stub."""
         latest = self._latest(f"({query})", key, [*key, "is_deleted"])
         # A version later than the deletion proves that the record lives, in whatever order the two are conformed.
@@ -113,7 +111,7 @@ class Merger:
         """Replace the child lists of the owners read, unless the core already has a newer state of the owner."""
         table, owner = staged.table, staged.into.owned_by
         assert staged.owners is not None
-        key = _own_key(table)
+        key = table.own_key
         owners = f"{staged.owners.removeprefix('temp.')}_newest"
         stale = self._stale_owner_condition(table, owner, staged.owners)
         newest = self._latest(staged.owners, owner, owner, keep_ordinal=True)
@@ -146,7 +144,7 @@ class Merger:
         self._connection.execute(f"DROP TABLE temp.{owners}")
         return written
 
-    def _has_any_of(self, table: sa.Table, key: Sequence[str], rows: str) -> bool:
+    def _has_any_of(self, table: Shape, key: Sequence[str], rows: str) -> bool:
         """A row of this source is known by a key, or the part of one, of these rows."""
         row = self._connection.execute(
             f"SELECT EXISTS (SELECT 1 FROM {table.fullname} AS t SEMI JOIN {rows} AS s"
@@ -155,12 +153,12 @@ class Merger:
         ).fetchone()
         return row is not None and bool(row[0])
 
-    def _insert(self, table: sa.Table, columns: Sequence[str], flags: Sequence[str], latest: str) -> int:
+    def _insert(self, table: Shape, columns: Sequence[str], flags: Sequence[str], latest: str) -> int:
         """Rows none of which is known, as in a first load: nothing to compare with, half the work."""
         query = f"SELECT {_made(columns, flags)} FROM ({latest}) AS s"
         return self._run(f"INSERT INTO {table.fullname} {_into(columns, flags)} {query}")
 
-    def _child_merge(self, table: sa.Table, key: Sequence[str], values: Sequence[str], latest: str) -> str:
+    def _child_merge(self, table: Shape, key: Sequence[str], values: Sequence[str], latest: str) -> str:
         flags = _removable(table)
         differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in values) or "FALSE"
         revived = " OR t.is_removed" if flags else ""
@@ -174,14 +172,14 @@ class Merger:
             f" VALUES ({_made([*key, *values], flags)})"
         )
 
-    def _stale_owner_condition(self, table: sa.Table, owner: Sequence[str], owners: str) -> str:
+    def _stale_owner_condition(self, table: Shape, owner: Sequence[str], owners: str) -> str:
         parent = _parent(table, owner)
         if parent is not None:
             return (
                 f"EXISTS (SELECT 1 FROM {parent.fullname} AS p WHERE p.source = $source"
                 f" AND {_equal('p', 's', owner)} AND p.version > s.version)"
             )
-        if table is fields.CUSTOM_FIELD_VALUES:
+        if table.fullname == CUSTOM_FIELD_VALUES:
             return self._stale_record_condition(owners)
         return (
             f"EXISTS (SELECT 1 FROM {table.fullname} AS p WHERE p.source = $source"
@@ -191,7 +189,7 @@ class Merger:
     def _stale_record_condition(self, owners: str) -> str:
         """Values hang on records of several kinds, each with a version in its own relation: an empty list has none."""
         kinds = self._connection.execute(f"SELECT DISTINCT entity_type FROM {owners}").fetchall()
-        known = [(kind, *fields.RECORDS[kind]) for (kind,) in kinds]
+        known = [(kind, *RECORDS[kind]) for (kind,) in kinds]
         return (
             " OR ".join(
                 f"(s.entity_type = '{kind}' AND EXISTS (SELECT 1 FROM {relation} AS p WHERE p.source = $source"
@@ -294,22 +292,19 @@ class Merger:
 
 
 def _is_patch(staged: Staged) -> bool:
-    return set(staged.into.columns) - set(_own_key(staged.table)) == {"is_deleted"}
+    return set(staged.into.columns) - set(staged.table.own_key) == {"is_deleted"}
 
 
-def _own_key(table: sa.Table) -> list[str]:
-    return [name for name in key_columns(table) if name != "source"]
-
-
-def _parent(child: sa.Table, owner: Sequence[str]) -> sa.Table | None:
+def _parent(child: Shape, owner: Sequence[str]) -> Shape | None:
     """The core relation whose own key is the owner: deals for deal_contacts, calls for call_legs."""
-    for table in child.metadata.tables.values():
-        if table.schema == "core" and table is not child and _own_key(table) == list(owner) and "version" in table.c:
+    for table in shapes().values():
+        is_other = table.schema == "core" and table is not child
+        if is_other and table.own_key == list(owner) and "version" in table.columns:
             return table
     return None
 
 
-def _removable(table: sa.Table) -> list[str]:
+def _removable(table: Shape) -> list[str]:
     return ["is_removed"] if "is_removed" in table.columns else []
 
 

@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import duckdb
-import sqlalchemy as sa
 
+import models
 from base.clock import Clock
 from base.errors import BusyError, NewerWarehouseError, WarehouseError
 from base.text import say
-from models import RAW, WAREHOUSE
-from models.revision import RAW_REVISION, WAREHOUSE_REVISION, revision_table
-from warehouse.ddl import create_all
+from models.heads import RAW_REVISION, REVISION_COLUMN, REVISION_TABLES, WAREHOUSE_REVISION
+from models.shapes import WRITTEN
 from warehouse.disk import full_disk
+from warehouse.engine import transaction
 from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
     from alembic.config import Config
 
 logger = logging.getLogger(__name__)
@@ -39,18 +40,25 @@ class History:
     """One file's models, the revision this code needs, and where its migrations lie."""
 
     name: Which
-    metadata: sa.MetaData
+    # None: ours, declared once they are asked for.
+    declared: sa.MetaData | None
     head: str
     versions: Path
     # How the file is attached for writing.
     options: str = ""
 
+    @property
+    def metadata(self) -> sa.MetaData:
+        if self.declared is not None:
+            return self.declared
+        return models.RAW if self.name == "raw" else models.WAREHOUSE
+
 
 HISTORIES: dict[Which, History] = {
     "warehouse": History(
-        "warehouse", WAREHOUSE, WAREHOUSE_REVISION, MIGRATIONS / "versions" / "warehouse", WAREHOUSE_OPTIONS
+        "warehouse", None, WAREHOUSE_REVISION, MIGRATIONS / "versions" / "warehouse", WAREHOUSE_OPTIONS
     ),
-    "raw": History("raw", RAW, RAW_REVISION, MIGRATIONS / "versions" / "raw", RAW_OPTIONS),
+    "raw": History("raw", None, RAW_REVISION, MIGRATIONS / "versions" / "raw", RAW_OPTIONS),
 }
 
 
@@ -123,9 +131,8 @@ def open_file(path: Path, options: str = "") -> duckdb.DuckDBPyConnection:
 
 def read_revision(connection: duckdb.DuckDBPyConnection, history: History) -> str | None:
     """The revision a file is stamped with; None where it has no stamp."""
-    table = revision_table(history.metadata)
     try:
-        row = connection.execute(f'SELECT version_num FROM "{table.schema}"."{table.name}"').fetchone()
+        row = connection.execute(f"SELECT {REVISION_COLUMN} FROM {REVISION_TABLES[history.name]}").fetchone()
     except duckdb.CatalogException:
         return None
     return str(row[0]) if row else None
@@ -140,14 +147,28 @@ def _create(path: Path, history: History) -> None:
     with open_file(fresh, history.options) as connection:
         # A thousand small statements: other threads would only wake up at each of them.
         connection.execute("SET threads = 1")
-        create_all(connection, history.metadata, revision=history.head)
+        _fill(connection, history)
     os.replace(fresh, path)
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, history: History) -> None:
+    """Make the schema of an empty file, in one transaction."""
+    if history.declared is not None:
+        from warehouse.ddl import create_all
+
+        create_all(connection, history.declared, revision=history.head)
+        return
+    # As it is written down from the models, which need not be declared for it.
+    script = (WRITTEN / f"{history.name}.sql").read_text(encoding="utf-8")
+    with transaction(connection):
+        connection.execute(script)
+        connection.execute(f"INSERT INTO {REVISION_TABLES[history.name]} VALUES (?)", [history.head])
 
 
 def _adopt(connection: duckdb.DuckDBPyConnection, path: Path, history: History) -> None:
     """An empty database is as good as none; anything else without a stamp is not ours."""
     if connection.execute("SELECT count(*) FROM duckdb_tables() WHERE NOT internal").fetchone() == (0,):
-        create_all(connection, history.metadata, revision=history.head)
+        _fill(connection, history)
         return
     raise WarehouseError(
         say(
@@ -183,6 +204,7 @@ def migration_engine(path: Path, options: str = "") -> sa.Engine:
 
 def engine_over(open_connection: Callable[[], duckdb.DuckDBPyConnection]) -> sa.Engine:
     """The same over connections that somebody else knows how to open."""
+    import sqlalchemy as sa
     from duckdb_sqlalchemy import ConnectionWrapper
 
     import warehouse.dialect  # noqa: F401 - registers the dialect
@@ -206,6 +228,7 @@ def run_migrations(engine: sa.Engine, history: History, failed: Callable[[Except
     Raises:
         WarehouseError: a migration failed.
     """
+    import sqlalchemy as sa
     from alembic import command
     from alembic.util import CommandError
 

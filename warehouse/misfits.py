@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from base.text import say
 from connectors.stream import BadRecord, Rows, Target
-from models.arrow import arrow_type, find_relation
+from models.shapes import find_shape
 
 # What Arrow says of a value that a type can't hold: too large, or a JSON object where a mapping passes on a text.
 UNFIT = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError)
@@ -57,9 +57,9 @@ def _look(
     ordinals: Sequence[int],
     found: dict[int, BadRecord],
 ) -> None:
-    table = find_relation(into.relation)
+    table = find_shape(into.relation)
     for place, column in enumerate(columns):
-        kind = arrow_type(table.columns[column])
+        kind = table.arrow_type(column)
         values = [row[place] for row in rows]
         if _fits(values, kind):
             continue

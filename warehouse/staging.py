@@ -13,12 +13,11 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import sqlalchemy as sa
 
 from base.columns import Column
 from base.memory import give_back
 from connectors.stream import BadRecord, Rows, Target
-from models.arrow import arrow_type, find_relation
+from models.shapes import Shape, find_shape
 from warehouse.mapping import Mapped, SentRows
 from warehouse.misfits import UNFIT, build_array, find_misfits, without
 from warehouse.received import array_of
@@ -33,7 +32,7 @@ class Staged:
     """A target's views: `rows`, and for child lists `owners`."""
 
     into: Target
-    table: sa.Table
+    table: Shape
     rows: str
     owners: str | None
 
@@ -45,7 +44,7 @@ class _Pile:
     all the rows the view ever had.
     """
 
-    def __init__(self, columns: Sequence[str], table: sa.Table) -> None:
+    def __init__(self, columns: Sequence[str], table: Shape) -> None:
         self._empty = _build(columns, table, [], [], pa.array([], pa.int64()), 0)
         self.tables: list[pa.Table] = []
 
@@ -121,7 +120,7 @@ class Staging:
         found = self._staged.get(into)
         if found:
             return found
-        table = find_relation(into.relation)
+        table = find_shape(into.relation)
         unknown = [name for name in into.columns if name not in table.columns]
         if unknown:
             raise KeyError(f"{into.relation} has no column {', '.join(unknown)}")
@@ -131,7 +130,7 @@ class Staging:
         self._staged[into] = Staged(into, table, rows, owners)
         return self._staged[into]
 
-    def _show(self, view: str, columns: Sequence[str], table: sa.Table) -> str:
+    def _show(self, view: str, columns: Sequence[str], table: Shape) -> str:
         self._piles[view] = _Pile(columns, table)
         self._connection.register(view, self._piles[view])
         return view
@@ -158,7 +157,7 @@ def _parts_of(made: Rows | list[SentRows]) -> Iterator[tuple[Target, _Values, Se
 
 def _build(
     columns: Sequence[str],
-    table: sa.Table,
+    table: Shape,
     rows: _Values,
     ordinals: Sequence[int] | Sent,
     versions: pa.Int64Array,
@@ -168,7 +167,7 @@ def _build(
     if rows:
         by_column = rows if isinstance(rows[0], Sent) else list(zip(*rows, strict=True))
     arrays = {
-        column: _build_column(values, arrow_type(table.columns[column]))
+        column: _build_column(values, table.arrow_type(column))
         for column, values in zip(columns, by_column, strict=True)
     }
     places = array_of(ordinals, pa.int64()) if isinstance(ordinals, Sent) else pa.array(ordinals, pa.int64())

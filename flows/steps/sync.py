@@ -7,9 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from base.clock import Clock, SystemClock
 from base.errors import MassDisappearanceError, SourceError, VoronkaError
@@ -35,6 +33,9 @@ from warehouse.layout import ROW_GROUP_RECORDS
 from warehouse.pause import let_backup_in
 from warehouse.reconcile import reconcile
 from warehouse.source_lock import source_locks
+
+if TYPE_CHECKING:
+    import httpx
 
 # A batch is committed when it is this large or this old: memory, and what a kill costs, stay bounded.
 BATCH_RECORDS = ROW_GROUP_RECORDS

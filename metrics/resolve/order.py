@@ -10,7 +10,7 @@ from __future__ import annotations
 import duckdb
 import sqlalchemy as sa
 
-from models.columns import WAREHOUSE
+from models import WAREHOUSE
 from warehouse.engine import is_lake, transaction
 
 # So many blocks of a relation may hold a day, or a share of all of them if that is more: what it costs to write the

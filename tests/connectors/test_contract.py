@@ -32,8 +32,8 @@ from flows.project import Project, Source
 from flows.steps.sources import map_context
 from flows.steps.sync import SyncReport, sync
 from metrics.settings import Company
+from models import WAREHOUSE
 from models.arrow import find_relation, key_columns
-from models.columns import WAREHOUSE
 from tests.connectors.contract import UNKNOWN_FIELD, UNKNOWN_VALUE, VENDORS, HttpVendor, Vendor, tell
 from voronka.reports.loading import failures
 from voronka.reports.page import Page

@@ -14,7 +14,7 @@ import pytest
 
 from metrics.resolve.changes import compare_changes, staged_name, write_changes
 from metrics.resolve.order import keep_order
-from models.columns import WAREHOUSE
+from models import WAREHOUSE
 from tests.metrics.fixture_core import empty_warehouse, insert
 from warehouse.ddl import schema_statements
 
