@@ -13,7 +13,7 @@ from connectors.stream import MapContext, Stream
 from flows.project import Project, Source
 from warehouse.database import Files
 
-LOAD_MEMORY = "128MB"
+LOAD_MEMORY = "96MB"
 MORE_MEMORY = ("256MB", "512MB", "1GB")
 
 

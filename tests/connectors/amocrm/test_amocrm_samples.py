@@ -9,9 +9,11 @@ import httpx
 import msgspec
 import pytest
 from amocrm_office import map_payload, only_row
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.amocrm import mapping, mapping_deals
-from connectors.amocrm.answers import Answer, read_answer, strip_link_queries
+from connectors.amocrm.answers import Answer, _strip_each, read_answer, strip_link_queries
 from connectors.amocrm.settings import AmocrmSettings, FieldNames
 
 RESPONSES = Path(__file__).parent / "responses"
@@ -66,6 +68,16 @@ def test_record_read_on_another_page_with_another_limit_is_the_same_record() -> 
 )
 def test_texts_that_only_look_like_links_stay_whole(payload: bytes) -> None:
     assert strip_link_queries(payload) == payload
+
+
+@given(
+    st.lists(st.sampled_from([b'"href":', b'"href"', b'"', b"?", b"\\", b":", b" ", b"a/1", b"}"]), max_size=12).map(
+        b"".join
+    )
+)
+def test_the_short_way_of_taking_queries_off_ends_where_the_long_one_does(payload: bytes) -> None:
+    """A record whose one question mark stands elsewhere would be cut, and every reading would store it anew."""
+    assert strip_link_queries(payload) == _strip_each(payload)
 
 
 @pytest.mark.parametrize("body", [b"", b'{"_embedded": []}', b'{"_links": [], "_embedded": {"leads": null}}'])
