@@ -98,7 +98,7 @@ OURS = {
     # The name of DuckDB's secret that holds a lake's password.
     "secret",
     # The catalogs a move copies between, tables of a lake's catalog, a function of DuckLake's and its quoted arguments.
-    "source", "target", "hashed", "tables", "best", "function", "listed",
+    "source", "target", "hashed", "REVISION_TABLES[history.name]", "tables", "best", "function", "listed",
     # A file that is read, words looked for: quoted where they are made.
     "file", "conditions", "schemas",
     # Texts of SQL made beside it from the above, their values being parameters or `literal(…)`.
