@@ -65,6 +65,7 @@ PeriodText = Annotated[
         examples=["2026-11"],
     ),
 ]
+Jobs = Annotated[int, Field(ge=1, le=64, description="Periods computed at a time")]
 
 
 class StepFailed(Exception):  # noqa: N818 - the name Prefect's page shows
@@ -178,12 +179,12 @@ def let_go_of_raw() -> None:
 
 
 @task(name="recompute", cache_policy=NO_CACHE, task_run_name="recompute {names}")
-def recompute_periods(names: Sequence[str] | None) -> None:
-    """Compute the named periods; None = every open period touched by what changed."""
+def recompute_periods(names: Sequence[str] | None, jobs: int = 1) -> None:
+    """Compute the named periods, `jobs` at a time; None = every open period touched by what changed."""
     project = read_project()
     periods: list[Period] | None = None if names is None else [parse_period(name)[0] for name in names]
     with telling(project) as progress:
-        report = recompute_step.recompute(project, periods, wait_seconds=WAIT_SECONDS, progress=progress)
+        report = recompute_step.recompute(project, periods, wait_seconds=WAIT_SECONDS, progress=progress, jobs=jobs)
     rows = [_describe(period, progress) for period in report.periods]
     create_table_artifact(key="recompute", table=rows, description="Recompute " + ", ".join(names or ["*"]))
 
@@ -343,10 +344,12 @@ def backfill_part(source: str, month: PeriodText) -> None:
 
 
 @flow(name="recompute", on_failure=[tell_failure], on_crashed=[tell_failure])
-def recompute(period: PeriodText, publish: bool = True) -> None:
-    """Compute the facts of a period, or of each month of a range; then renew the analysts' file, unless told not to."""
-    for one in parse_period(period):
-        recompute_periods([one.name])
+def recompute(period: PeriodText, publish: bool = True, jobs: Jobs = 1) -> None:
+    """Compute the facts of a period, or of each month of a range; then renew the analysts' file, unless told not to.
+    `jobs` months are computed at a time, in one step: each with up to 1 GB of memory."""
+    names = [one.name for one in parse_period(period)]
+    for together in [names] if jobs > 1 else [[name] for name in names]:
+        recompute_periods(together, jobs)
     if publish:
         publish_file()
 

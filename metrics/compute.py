@@ -3,7 +3,9 @@ transaction."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 
 from base.clock import Clock
 from base.errors import ClosedPeriodError
+from base.points import reached
 from base.text import Text, say
 from metrics.availability import Availability, find_availability, find_bounds, read_known
 from metrics.catalogue import Catalogue, load_catalogue
@@ -29,6 +32,7 @@ from metrics.versions import core_version, input_version
 from metrics.views import create_views
 from models import calc, facts, operations
 from warehouse.database import transaction
+from warehouse.side_by_side import side_by_side
 
 _BOUNDS = "temp.fresh_bounds"
 _ABSENT = "temp.fresh_absent"
@@ -64,10 +68,12 @@ def recompute(
     *,
     catalogue: Catalogue | None = None,
     flags: Sequence[Flag] | None = None,
+    jobs: int = 1,
 ) -> list[PeriodReport]:
     """Compute the facts and flags of periods, one transaction each, writing only rows that differ.
 
-    The same records and inputs give the same rows, whether computed again or from nothing.
+    The same records and inputs give the same rows, whether computed again or from nothing, and whether one by one or
+    `jobs` at a time.
 
     Raises:
         ClosedPeriodError: one of the periods is closed; none was touched.
@@ -79,11 +85,14 @@ def recompute(
         catalogue = load_catalogue(company.metrics_dir)
     is_new = create_views(connection, catalogue, company.zone)
     flags = load_flags() if flags is None else flags
-    return [
+    writing = threading.Lock()
+
+    def compute(session: duckdb.DuckDBPyConnection, period: Period) -> PeriodReport:
         # New views are proven on one period, the last: for each it would double the cost of the night after an update.
-        _recompute_period(connection, company, catalogue, flags, period, clock, is_new and period == periods[-1])
-        for period in periods
-    ]
+        is_proof = is_new and period == periods[-1]
+        return _recompute_period(session, company, catalogue, flags, period, clock, is_proof, writing)
+
+    return side_by_side(connection, jobs, compute, periods)
 
 
 def _recompute_period(
@@ -94,15 +103,17 @@ def _recompute_period(
     period: Period,
     clock: Clock,
     is_new: bool,
+    writing: AbstractContextManager[object],
 ) -> PeriodReport:
-    """`is_new`: the views were written just now, and are to be checked too."""
+    """`is_new`: the views were written just now, and are to be checked too. `writing` is held by one at a time."""
     # Outside the transaction: of tables made in it the engine knows no sizes, and joins them the wrong way round.
     availability = _stage(connection, company, catalogue, flags, period)
-    with transaction(connection):
+    with writing, transaction(connection):
         written = _write(connection, period, clock)
         check_period(connection, catalogue, period, evidence=PARTS)
         if is_new:
             check_evidence(connection, catalogue, period, evidence=VIEW)
+    reached("recompute.period")
     for fresh in (PARTS, *_STAGED.values()):
         connection.execute(f"DROP TABLE {fresh}")
     used = [

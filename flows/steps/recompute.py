@@ -9,7 +9,7 @@ from base.clock import Clock, SystemClock
 from base.points import reached
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.sources import files_of
+from flows.steps.sources import files_of, files_to_compute
 from metrics.catalogue import load_catalogue
 from metrics.compute import PeriodReport
 from metrics.compute import recompute as compute_periods
@@ -38,8 +38,10 @@ def recompute(
     clock: Clock | None = None,
     wait_seconds: float = 60.0,
     progress: Progress | None = None,
+    jobs: int = 1,
 ) -> RecomputeReport:
-    """Compute the facts of the periods; None = every open period touched by what changed.
+    """Compute the facts of the periods; None = every open period touched by what changed. `jobs` periods are computed
+    at a time, once inputs and resolve are up to date; each may use as much memory as one alone.
 
     Raises:
         InputError: the input files have problems; nothing was computed.
@@ -49,14 +51,20 @@ def recompute(
     clock = clock or SystemClock()
     progress = progress or Silent()
     with open_warehouse(
-        files_of(project), command="recompute", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+        files_to_compute(project, jobs),
+        command="recompute",
+        clock=clock,
+        wait_seconds=wait_seconds,
+        on_wait=progress.say,
     ) as warehouse:
         catalogue = load_catalogue(project.company.metrics_dir)
         report = prepare(warehouse, project, clock)
         if periods is None:
             periods = periods_touched(warehouse.connection, project.company, catalogue)
         report.periods = warehouse.again(
-            lambda: compute_periods(warehouse.connection, project.company, periods, clock, catalogue=catalogue),
+            lambda: compute_periods(
+                warehouse.connection, project.company, periods, clock, catalogue=catalogue, jobs=jobs
+            ),
         )
         reached("recompute.done")
         return report

@@ -14,6 +14,8 @@ from flows.project import Project, Source
 from warehouse.database import Files
 
 LOAD_MEMORY = "96MB"
+# Of one period at a time; a gigabyte where that is too little.
+COMPUTE_MEGABYTES = 640
 MORE_MEMORY = ("256MB", "512MB", "1GB")
 
 
@@ -42,6 +44,11 @@ def files_to_load(project: Project) -> Files:
     """The files as a load opens them. Records come by the thousand: more memory would only be kept, and threads cost
     more than they give."""
     return replace(files_of(project), memory_limit=LOAD_MEMORY, more_memory=MORE_MEMORY, threads=1)
+
+
+def files_to_compute(project: Project, jobs: int) -> Files:
+    """The files as periods are computed in them: so many at a time, each with the memory of one."""
+    return replace(files_of(project), memory_limit=f"{jobs * COMPUTE_MEGABYTES}MB", more_memory=(f"{jobs}GB",))
 
 
 def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:

@@ -66,6 +66,36 @@ def test_a_second_recompute_writes_nothing() -> None:
     assert connection.execute("SELECT computed_at FROM meta.periods").fetchall() == computed_at
 
 
+def test_periods_computed_side_by_side_are_those_computed_one_by_one() -> None:
+    """Rows staged for one period seen by another, rows lost under a neighbour's, a session in another zone."""
+    periods = parse_period("2026-09..2026-12")
+    alone, together = reference_calc(), reference_calc()
+    expected = recompute(alone, COMPANY, periods, fresh_clock())
+    found = recompute(together, COMPANY, periods, fresh_clock(), jobs=3)
+    assert found == expected
+    assert stored(together) == stored(alone)
+    again = recompute(together, COMPANY, periods, fresh_clock(), jobs=2)
+    assert [report.rows_written for report in again] == [0, 0, 0, 0]
+    assert (
+        together.execute("SELECT current_setting('threads')").fetchone()
+        == alone.execute("SELECT current_setting('threads')").fetchone()
+    )
+
+
+def test_a_period_that_fails_beside_others_is_undone_alone(tmp_path: Path) -> None:
+    """Its error would be lost in a thread, or take what stood with it."""
+    connection = reference_calc()
+    text = OWN.replace("additivity: distinct", "additivity: additive").replace("1 AS num", "random() AS num")
+    whole = load_catalogue(own(tmp_path, text))
+    catalogue = Catalogue({key: whole.get(key) for key in ("calls_attempted", "calls_people")})
+    with pytest.raises(InvariantError) as caught:
+        recompute(
+            connection, COMPANY, parse_period("2026-10..2026-11"), fresh_clock(), catalogue=catalogue, flags=(), jobs=2
+        )
+    assert "2026-11" in str(caught.value)
+    assert connection.execute("SELECT DISTINCT period FROM facts.kpi").fetchall() == [("2026-10",)]
+
+
 def test_facts_kept_up_step_by_step_equal_facts_made_from_nothing() -> None:
     """A row left over from an earlier state, or not brought up to date, would differ."""
     late = call_row("C99", "20 10:00", "B", "out", 100)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import click
+
 from base.text import say
 from voronka.app import App
-from voronka.command import argument, command, json_option, wait_option
+from voronka.command import argument, command, json_option, option, wait_option
 
 
 @command(
@@ -17,7 +19,8 @@ from voronka.command import argument, command, json_option, wait_option
         "A closed period is refused.\n\n"
         "PERIOD: 2026-11, 2026-Q4, 2026-W47, 2026-11-16; 2026-01..2026-06 is six months.",
     ),
-    example="voronka recompute 2026-11\nvoronka recompute 2026-01..2026-06",
+    example="voronka recompute 2026-11\nvoronka recompute 2026-01..2026-06\n"
+    "voronka recompute 2026-01..2026-12 --jobs 2",
 )
 @argument(
     "periods",
@@ -26,9 +29,19 @@ from voronka.command import argument, command, json_option, wait_option
     metavar="PERIOD…",
     about=say("один или несколько периодов", "one period or several"),
 )
+@option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    about=say(
+        "сколько периодов считать одновременно, до 1 ГБ памяти на каждый (1)",
+        "how many periods are computed at a time, each with up to 1 GB of memory (1)",
+    ),
+)
 @wait_option
 @json_option
-def recompute_command(app: App, periods: tuple[str, ...], wait_seconds: float, as_json: bool) -> int:
+def recompute_command(app: App, periods: tuple[str, ...], jobs: int, wait_seconds: float, as_json: bool) -> int:
     from flows.steps.recompute import recompute
     from metrics.periods import parse_period
     from voronka.reports.computing import periods_document, show_periods
@@ -37,7 +50,7 @@ def recompute_command(app: App, periods: tuple[str, ...], wait_seconds: float, a
     chosen = list(dict.fromkeys(period for text in periods for period in parse_period(text)))
     project = app.project(read_sources=False)
     with showing(app) as progress:
-        report = recompute(project, chosen, clock=app.clock, wait_seconds=wait_seconds, progress=progress)
+        report = recompute(project, chosen, clock=app.clock, wait_seconds=wait_seconds, progress=progress, jobs=jobs)
     if as_json:
         app.emit({"periods": periods_document(report.periods)})
     else:
