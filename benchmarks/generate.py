@@ -29,10 +29,12 @@ COMPANY = Company(zone=ZONE, source_types={"amo": "amocrm", "mango": "mango", "a
 
 @dataclass(frozen=True)
 class Size:
-    """Deals in all, spread evenly over the months before UNTIL."""
+    """Deals in all, spread evenly over the months before the day `until`."""
 
     deals: int
     months: int
+    calls: int = 10  # a deal
+    until: date = UNTIL
 
 
 def files_in(folder: Path, *, memory_limit: str = "2GB") -> Files:
@@ -45,10 +47,11 @@ def make_clock() -> FakeClock:
 
 def generate(connection: duckdb.DuckDBPyConnection, size: Size) -> None:
     """Fill an empty warehouse's core relations, inputs, calendar and coverage; the same size gives the same rows."""
-    for name, value in {"deals": size.deals, "months": size.months, "until": UNTIL, "zone": ZONE.key}.items():
+    told = {"deals": size.deals, "months": size.months, "calls": size.calls, "until": size.until, "zone": ZONE.key}
+    for name, value in told.items():
         connection.execute(f"SET VARIABLE {name} = $1", [value])
     connection.execute(SCRIPT.read_text(encoding="utf-8"))
-    days = list(production_calendar("RU", UNTIL.year - size.months // 12 - 2, UNTIL.year + 1))
+    days = list(production_calendar("RU", size.until.year - size.months // 12 - 2, size.until.year + 1))
     connection.register(
         "told_days",
         pa.table({"day": pa.array([day for day, _ in days], pa.date32()), "hours": [hours for _, hours in days]}),

@@ -1,5 +1,5 @@
 -- A company's history as conforming would have left it, made by SQL: deals with their logs, calls, payments.
--- In: variables deals, months, until (the last day), zone. Deterministic: a record's values hang on its number alone.
+-- In: variables deals, calls (of a deal), months, until (the day after the last), zone. Deterministic: a record's values hang on its number alone.
 
 CREATE OR REPLACE TEMP MACRO dice(number, salt, sides) AS CAST(hash(number, salt) % CAST(sides AS UBIGINT) AS BIGINT);
 CREATE OR REPLACE TEMP MACRO chance(number, salt) AS (hash(number, salt) % 1000000) / 1e6;
@@ -101,22 +101,22 @@ SELECT source, contact_id, phones[1], created_at, created_at, 1, loaded_at FROM 
 INSERT INTO core.deal_contacts (source, deal_id, contact_id, is_main, version, loaded_at)
 SELECT 'amo', deal_id, 'K' || contact, TRUE, 1, ends_at FROM told_deals;
 
--- Ten calls a deal: eight with its customer in the weeks after its creation, two with strangers.
+-- So many calls a deal: four of five with its customer in the weeks after its creation, the others with strangers.
 INSERT INTO core.calls
     (source, call_id, started_at, local_date, direction, external_number, external_number_raw, line, extension,
     is_answered, talk_seconds, duration_seconds, leg_count, version, loaded_at)
 WITH told AS (
-    SELECT deal.number * 10 + place.range AS number, place.range AS place, deal.contact, deal.ends_at,
-        deal.created_at + to_seconds(600 + place.range * 86400 + dice(deal.number * 10 + place.range, 31, 200000))
+    SELECT number * getvariable('calls') + place.range AS number, place.range AS place, contact, ends_at,
+        created_at + to_seconds(600 + place.range * 86400 + dice(number * getvariable('calls') + place.range, 31, 200000))
             AS started_at
-    FROM told_deals AS deal
-    CROSS JOIN range(10) AS place
+    FROM told_deals
+    CROSS JOIN range(getvariable('calls')) AS place
 ),
 rolled AS (
     SELECT *,
         CASE WHEN dice(number, 32, 20) = 0 THEN 'internal' WHEN dice(number, 32, 20) < 8 THEN 'in' ELSE 'out' END
             AS direction,
-        CASE WHEN place < 8 THEN phone_of(contact) ELSE '+74' || lpad(CAST(dice(number, 33, 3000000) AS VARCHAR), 9, '0')
+        CASE WHEN place % 10 < 8 THEN phone_of(contact) ELSE '+74' || lpad(CAST(dice(number, 33, 3000000) AS VARCHAR), 9, '0')
         END AS phone,
         CASE WHEN dice(number, 34, 10) < 3 THEN 0 ELSE 5 + dice(number, 35, 400) END AS talk
     FROM told

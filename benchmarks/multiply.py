@@ -7,6 +7,7 @@ else; the day decides the order, as it does where resolve writes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import duckdb
@@ -21,7 +22,7 @@ _IDS = frozenset(
 )
 # Read by metrics, flags or the ledger beside calc.*; and what of calc.* is no record.
 _CORE = ("deals", "deal_events", "deal_owners", "deal_stage_visits", "payments", "payment_allocations")
-_NO_RECORDS = frozenset(
+NO_RECORDS = frozenset(
     {"working_days", "stage_odds", "periods", "payment_numbers", "number_keys", "match_candidates", "split_shares"}
 )
 
@@ -33,7 +34,7 @@ def multiply(connection: duckdb.DuckDBPyConnection, copies: int) -> None:
         "AND schema_name IN ('calc', 'core') ORDER BY ALL"
     ).fetchall()
     for schema, table in tables:
-        if table in _CORE if schema == "core" else table not in _NO_RECORDS:
+        if table in _CORE if schema == "core" else table not in NO_RECORDS:
             _multiply(connection, schema, table, copies)
     connection.execute("CHECKPOINT")
 
@@ -46,7 +47,7 @@ def cut(connection: duckdb.DuckDBPyConnection, first: date) -> None:
         "WHERE database_name = current_database() AND schema_name IN ('calc', 'core') GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     for schema, table, columns in rows:
-        if table not in _CORE if schema == "core" else table in _NO_RECORDS:
+        if table not in _CORE if schema == "core" else table in NO_RECORDS:
             continue
         ended = next((name for name in over if name in columns), None)
         if ended:
@@ -66,10 +67,15 @@ def _multiply(connection: duckdb.DuckDBPyConnection, schema: str, table: str, co
     ).fetchall()
     names = [str(name) for (name,) in rows]
     day = next((name for name in ("local_date", "valid_to") if name in names), names[0])
-    columns = ", ".join(
-        f"CASE WHEN {name} <> '' THEN {name} || '~' || copy ELSE {name} END" if name in _IDS else name for name in names
-    )
     connection.execute(
-        f"INSERT INTO {schema}.{table} ({', '.join(names)}) SELECT {columns} "
+        f"INSERT INTO {schema}.{table} ({', '.join(names)}) SELECT {copied(names)} "
         f"FROM (SELECT *, unnest(range(1, {copies})) AS copy FROM (FROM {schema}.{table} ORDER BY {day}))"
+    )
+
+
+def copied(names: Sequence[str]) -> str:
+    """SQL of a row's columns as its copy number `copy` has them; number 0 is the row itself."""
+    return ", ".join(
+        f"CASE WHEN copy > 0 AND {name} <> '' THEN {name} || '~' || copy ELSE {name} END" if name in _IDS else name
+        for name in names
     )
