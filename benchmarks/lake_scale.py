@@ -203,19 +203,23 @@ def main(arguments: Sequence[str] | None = None) -> list[Line]:
         print(
             "| what | wall s | CPU s | PostgreSQL, CPU s | peak RSS, MB | ten million additions, CPU s |\n" + "|---" * 6
         )
+        if chosen.files:
+            return _measure(base, None, chosen, 1)
         with postgres(kept / "pg") as server:
-            for copies in [1] if chosen.files else chosen.copies:
-                lake = server if not chosen.files else None
-                project = prepare_lake(kept / f"lake-{copies}", server, base, copies) if lake else base
-                if chosen.only_fill:
-                    continue
-                calls = chosen.deals * CALLS * copies
-                said = f"{calls:,} calls in {'a lake' if lake else 'files'}"
-                if chosen.year:
-                    lines += measure_year(project, lake, said, calls, chosen.jobs)
-                else:
-                    lines += measure_month(project, lake, said, calls)
+            for copies in chosen.copies:
+                project = prepare_lake(kept / f"lake-{copies}", server, base, copies)
+                lines += _measure(project, server, chosen, copies)
     return lines
+
+
+def _measure(project: Project, server: Server | None, chosen: argparse.Namespace, copies: int) -> list[Line]:
+    if chosen.only_fill:
+        return []
+    calls = chosen.deals * CALLS * copies
+    said = f"{calls:,} calls in {'a lake' if server else 'files'}"
+    if chosen.year:
+        return measure_year(project, server, said, calls, chosen.jobs)
+    return measure_month(project, server, said, calls)
 
 
 if __name__ == "__main__":
