@@ -37,7 +37,7 @@ _PASSING = (
     'Failed to execute query "ROLLBACK"',
     'Failed to execute query "COMMIT"',
 )
-
+_NO_ROOM = ("could not allocate block", "failed to pin block")
 
 # Connections that will not change any more: a small sync asked two hundred times, a tenth of its CPU.
 _KINDS: WeakKeyDictionary[duckdb.DuckDBPyConnection, bool] = WeakKeyDictionary()
@@ -148,4 +148,4 @@ def may_pass(error: duckdb.Error) -> bool:
 
 def lacks_memory(error: duckdb.Error) -> bool:
     """Whether the memory limit was too low; at a COMMIT the engine tells it as a failed transaction."""
-    return isinstance(error, duckdb.OutOfMemoryException) or "could not allocate block" in str(error)
+    return isinstance(error, duckdb.OutOfMemoryException) or any(words in str(error) for words in _NO_ROOM)

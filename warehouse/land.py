@@ -18,7 +18,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from base.clock import Clock
 from base.errors import MassDisappearanceError
 from base.memory import give_back
 from base.points import reached
@@ -26,7 +25,8 @@ from base.text import Language, say
 from base.times import to_micros
 from connectors.stream import Position, Reject
 from warehouse.batch import Batch
-from warehouse.engine import again, transaction
+from warehouse.database import Warehouse
+from warehouse.engine import transaction
 from warehouse.forgotten import Forgotten
 from warehouse.land_sql import APPEND, BURY, HEAL, LIFT, SWEEP
 
@@ -54,7 +54,7 @@ def _as_a_whole(method: Callable[Concatenate[Landing, P], T]) -> Callable[Concat
 
     @wraps(method)
     def call(self: Landing, /, *values: P.args, **named: P.kwargs) -> T:
-        return again(self._connection, self._clock, lambda: method(self, *values, **named))
+        return self._warehouse.again(lambda: method(self, *values, **named))
 
     return call
 
@@ -64,13 +64,13 @@ class Landing:
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
-        clock: Clock,
+        warehouse: Warehouse,
         language: Language = "ru",
         forgotten: Forgotten | None = None,
     ) -> None:
-        self._connection = connection
-        self._clock = clock
+        self._warehouse = warehouse
+        self._connection = warehouse.connection
+        self._clock = warehouse.clock
         self._language: Language = language
         self._forgotten = forgotten
 

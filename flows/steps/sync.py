@@ -131,9 +131,7 @@ class _Sync:
         self._progress = progress
         self._full = full
         self._accept_deletions = accept_deletions
-        self._landing = Landing(
-            warehouse.connection, clock, project.company.language, load_forgotten(project.state_dir)
-        )
+        self._landing = Landing(warehouse, project.company.language, load_forgotten(project.state_dir))
         self._counter = Counter()
         self._run_id = f"{clock.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._streams: dict[tuple[str, str], StreamState] = {}

@@ -106,7 +106,7 @@ def test_an_unreadable_file_seen_by_a_clock_ahead_is_forgotten_once_mended(tmp_p
     """It would stand among the rejects until that hour comes."""
     toy = Toy(tmp_path)
     with open_warehouse(files_of(toy.project()), command="test", clock=toy.clock) as warehouse:
-        landing, run = Landing(warehouse.connection, toy.clock), StreamRun("1", "bank", "statements")
+        landing, run = Landing(warehouse), StreamRun("1", "bank", "statements")
         set_clock(toy, YEAR)
         reject = Reject(record_id="a.txt", code="cut", message=say("Обрыв", "Cut"))
         landing.write(run, Batch(rejects=[reject]), requests=0)

@@ -39,7 +39,7 @@ class Load:
         project = toy.project()
         self.warehouse = warehouse
         self.clock = toy.clock
-        self.landing = Landing(warehouse.connection, toy.clock, "en")
+        self.landing = Landing(warehouse, "en")
         streams = toy.connector().streams
         self.states = {s.name: StreamState(s, StreamRun("run", "toy", s.name, s.facet), started=0.0) for s in streams}
         self.conforming = SourceConforming(

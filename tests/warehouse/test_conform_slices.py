@@ -11,8 +11,10 @@ import pytest
 from flows.steps.sources import files_of, map_context
 from tests.engine import files_only
 from tests.toy import Toy, deal, page
+from warehouse.batch import Batch
 from warehouse.conform import Conformer
 from warehouse.database import Warehouse, open_warehouse
+from warehouse.land import Landing, StreamRun
 from warehouse.replay import forget_core
 
 STATE = (
@@ -96,6 +98,21 @@ def test_a_source_conformed_in_part_is_complete_until_nowhere(loaded: Toy) -> No
         known = warehouse.connection.execute("SELECT stream, complete_until FROM meta.coverage").fetchall()
         assert dict(known)["deals"] is None
         assert dict(known)["users"] is not None
+
+
+@files_only
+@pytest.mark.parametrize("limit", ["4MB", "6MB"])
+def test_a_batch_that_needs_more_memory_than_loading_has_gets_it(toy: Toy, limit: str) -> None:
+    """A log of a million records takes more than one of none: a first load would end in the middle, each night. The
+    engine tells of it in two ways, at the statement and at the commit."""
+    tight = replace(files_of(toy.project()), memory_limit=limit, threads=1)
+    with open_warehouse(tight, command="test", clock=toy.clock) as warehouse:
+        batch = Batch()
+        batch.add(page(*[deal(n, 100, title="x" * 2_000) for n in range(3_000)]))
+        landing, run = Landing(warehouse), StreamRun("run", "toy", "deals")
+        landing.begin(run)
+        assert landing.write(run, batch, requests=1) == 3_000
+        assert warehouse.raised == 1, "the first limit was enough: the test proves nothing"
 
 
 @files_only

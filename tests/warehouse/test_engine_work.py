@@ -52,7 +52,7 @@ def load(toy: Toy, warehouse: Warehouse, run_id: str, count: int) -> tuple[int, 
     batch.add(page(*[deal(number, 100, contacts=[f"c{number}"]) for number in range(count)]))
     run = StreamRun(run_id, "toy", "deals", "crm")
     with statements(warehouse.connection) as ran:
-        landing = Landing(warehouse.connection, toy.clock)
+        landing = Landing(warehouse)
         landing.begin(run)
         landed = landing.write(run, batch, requests=1)
         landing.finish(run, requests=1, error=None, complete_until=toy.clock.now())

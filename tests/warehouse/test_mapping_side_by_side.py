@@ -266,7 +266,7 @@ BATCHES = [
 
 def land(warehouse: Warehouse, toy: Toy, records: list[dict[str, Any]]) -> None:
     """A batch of deals, and one of another stream behind it, whose numbers are missing in that of the deals."""
-    landing = Landing(warehouse.connection, toy.clock, "en")
+    landing = Landing(warehouse, "en")
     for stream, found in (("deals", page(*records)), ("other", page(deal(len(records), toy.clock.now().microsecond)))):
         batch = Batch()
         batch.add(found)
