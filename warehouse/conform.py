@@ -27,6 +27,7 @@ from warehouse import bookkeeping
 from warehouse.ahead import Ahead
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
+from warehouse.engine import again
 from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
 from warehouse.mapping_version import mapping_version
@@ -168,9 +169,13 @@ class Conformer:
     def _is_large(self, stream: Stream[Any], context: MapContext) -> bool:
         if stream.kind != "files" or stream.needs or stream.map is None:
             return False
-        last = bookkeeping.last_seq(self._connection, context.source, stream.name)
-        mark = bookkeeping.read_watermark(self._connection, context.source, stream.name)
-        return last - mark.seq >= self.large_records
+        connection, name = self._connection, stream.name
+
+        def waiting() -> int:
+            last = bookkeeping.last_seq(connection, context.source, name)
+            return last - bookkeeping.read_watermark(connection, context.source, name).seq
+
+        return again(connection, self._clock, waiting) >= self.large_records
 
     def _ahead_of(self, stream: Stream[Any], context: MapContext, start: int) -> Ahead | None:
         """What helpers map of the stream, from `start` on; None: it has none."""

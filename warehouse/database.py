@@ -19,7 +19,7 @@ from warehouse.address import Lake
 from warehouse.disk import full_disk_told
 from warehouse.engine import again, lacks_memory, note_kind
 from warehouse.engine import transaction as transaction  # callers' name for it
-from warehouse.lake import attach_lake
+from warehouse.lake import attach_lake, loss_told
 from warehouse.lake_lock import command_lock
 from warehouse.lake_owner import claim
 from warehouse.lake_schema import ensure_lake
@@ -27,6 +27,7 @@ from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
 from warehouse.quoting import quote_literal
+from warehouse.spilling import spill_folder
 
 T = TypeVar("T")
 WAREHOUSE_CATALOG = "warehouse"
@@ -106,12 +107,14 @@ def open_warehouse(
         BusyError: another command holds the warehouse.
         NewerWarehouseError: the files were written by a newer voronka.
         DiskFullError: no room for what was to be written; the files are as before it.
+        WarehouseError: a lake's PostgreSQL went away, and what was being done could not be done again.
     """
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     files.raw.parent.mkdir(parents=True, exist_ok=True)
     if files.lake is not None:
         with (
             full_disk_told(files.warehouse),
+            loss_told(),
             closing(connect(files)) as connection,
             command_lock(connection, command, clock=clock, wait_seconds=wait_seconds, on_wait=on_wait),
         ):
@@ -146,7 +149,7 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
             "memory_limit": files.memory_limit,
             "threads": files.engine_threads,
             # What does not fit the limit goes here; DuckDB would take the working directory.
-            "temp_directory": f"{files.warehouse}.tmp",
+            "temp_directory": str(spill_folder(files.warehouse, is_shared=files.lake is not None)),
             # At the default 16 MB a first load compresses the same last row group again and again: a third of its CPU.
             "checkpoint_threshold": "48MB",
             "autoinstall_known_extensions": False,

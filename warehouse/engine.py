@@ -28,11 +28,17 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 # Functions are named in full: a bare name is looked for in the default catalog first, and that begins a lake's
 # transaction there, with a picture from before the lock, which then is let go before the lake commits.
 _IS_LAKE = f"SELECT 1 FROM system.main.duckdb_databases() WHERE database_name = '{LOCK_CATALOG}'"
-# DuckDB hands PostgreSQL's words on without its codes; a test holds them.
+# DuckDB hands PostgreSQL's words, and those of its client library, on without codes; tests hold them.
 _PASSING = (
     "server closed the connection",
     "Unable to connect to Postgres",
     "terminating connection",
+    "could not receive data from server",
+    "could not send data to server",
+    "no connection to the server",
+    "connection not open",
+    "SSL SYSCALL error",
+    "SSL connection has been closed",
     "Transaction conflict",
     'Failed to execute query "ROLLBACK"',
     'Failed to execute query "COMMIT"',

@@ -14,7 +14,7 @@ import duckdb
 from base.errors import WarehouseError
 from base.text import say
 from warehouse.address import Lake, ObjectStore
-from warehouse.engine import LOCK_CATALOG, locked
+from warehouse.engine import LOCK_CATALOG, locked, may_pass
 from warehouse.extensions import STORE_EXTENSIONS, load_extensions
 from warehouse.lake_catalog import CATALOG_SECRET, attach_postgres
 from warehouse.migrate import Which
@@ -80,5 +80,27 @@ def _told(lake: Lake) -> Iterator[None]:
             say(
                 "Проверьте warehouse.path и warehouse.data_path в voronka.toml и что PostgreSQL работает.",
                 "Check warehouse.path and warehouse.data_path in voronka.toml, and that PostgreSQL is running.",
+            ),
+        ) from error
+
+
+@contextmanager
+def loss_told() -> Iterator[None]:
+    """Raise `WarehouseError` in place of an error by which PostgreSQL's going away ended what could not be done again
+    there and then."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if not may_pass(error):
+            raise
+        raise WarehouseError(
+            say(
+                "Связь с PostgreSQL озера прервалась: {cause}",
+                "The connection to the lake's PostgreSQL was lost: {cause}",
+                cause=error,
+            ),
+            say(
+                "Загруженное цело. Когда PostgreSQL снова работает, повторите команду: она продолжит с того же места.",
+                "What was loaded is whole. Once PostgreSQL is back, repeat the command: it goes on from there.",
             ),
         ) from error

@@ -74,6 +74,7 @@ class Landing:
         self._language: Language = language
         self._forgotten = forgotten
 
+    @_as_a_whole
     def position(self, source: str, stream: str) -> Position | None:
         row = self._connection.execute(
             "SELECT position FROM landing.raw.positions WHERE source = ? AND stream = ?", [source, stream]
@@ -172,13 +173,7 @@ class Landing:
         Raises:
             MassDisappearanceError: more than 5 % and 20 records at once; nothing is written.
         """
-        connection = self._connection
-        _register(connection, "_seen", pa.table({"record_id": pa.array(list(seen), pa.string())}))
-        try:
-            live, gone, back = _one(connection, SWEEP, [run.source, run.stream])
-        finally:
-            connection.unregister("_seen")
-        missing: list[str] = gone or []
+        live, missing, back = self._look_for(run, seen)
         many = len(missing) > DISAPPEARANCE_COUNT and len(missing) > live * DISAPPEARANCE_SHARE
         if many and not believe:
             raise MassDisappearanceError(
@@ -199,7 +194,18 @@ class Landing:
                     " --accept-deletions.",
                 ),
             )
-        return self.bury(run, missing) + self._lift(run, back or [])
+        return self.bury(run, missing) + self._lift(run, back)
+
+    @_as_a_whole
+    def _look_for(self, run: StreamRun, seen: Iterable[str]) -> tuple[int, list[str], list[str]]:
+        """How many records stand, which of them were not seen, and which were seen though they are deleted."""
+        connection = self._connection
+        _register(connection, "_seen", pa.table({"record_id": pa.array(list(seen), pa.string())}))
+        try:
+            live, gone, back = _one(connection, SWEEP, [run.source, run.stream])
+        finally:
+            connection.unregister("_seen")
+        return live, gone or [], back or []
 
     @_as_a_whole
     def _lift(self, run: StreamRun, record_ids: Sequence[str]) -> int:

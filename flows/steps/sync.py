@@ -27,6 +27,7 @@ from flows.steps.state import StreamState
 from warehouse import bookkeeping
 from warehouse.batch import Batch
 from warehouse.database import Warehouse, open_warehouse
+from warehouse.engine import again
 from warehouse.forgotten import load_forgotten
 from warehouse.land import Landing, StreamRun
 from warehouse.layout import ROW_GROUP_RECORDS
@@ -174,7 +175,8 @@ class _Sync:
         return Reading(source, connector, runtime, positions, start, window, self._full)
 
     def _rewind(self) -> None:
-        rewound = bookkeeping.rewind_watermarks(self._warehouse.connection)
+        connection = self._warehouse.connection
+        rewound = again(connection, self._clock, lambda: bookkeeping.rewind_watermarks(connection))
         if rewound:
             self._progress.say(
                 say(

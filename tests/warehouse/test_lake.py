@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -16,18 +16,22 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from base.clock import FakeClock
+from base.clock import FakeClock, SystemClock
 from base.errors import BusyError, WarehouseError
 from base.secrets import Secret
 from base.text import Text
+from connectors.stream import Page
+from flows.steps.sync import SyncReport, sync
 from tests import postgres
 from tests.engine import make_lake, opened_lake
+from tests.toy import Toy, deal, page
 from warehouse.address import ANALYST, Lake
 from warehouse.database import Files, Warehouse, open_warehouse
-from warehouse.engine import again, transaction
+from warehouse.engine import again, may_pass, transaction
 from warehouse.extensions import load_extensions
 from warehouse.lake import LAKES
 from warehouse.lake_schema import ensure_lake
+from warehouse.land import Landing
 from warehouse.migrate import HISTORIES, alembic_config, engine_over
 
 BOTH = pytest.mark.parametrize("catalog", LAKES)
@@ -145,6 +149,67 @@ def test_what_was_written_after_the_lock_was_lost_is_not_committed(numbered: Lak
         with pytest.raises(duckdb.Error):
             write()
         assert numbers(connection) == []
+
+
+def test_what_is_read_between_transactions_is_read_again_after_a_restart(toy: Toy) -> None:
+    """A load of hours that ends because PostgreSQL was restarted while nothing was being written: the whole reading of
+    deals is over, and what vanished is looked for."""
+    project = replace(toy.project(), lake=make_lake(toy.folder))
+    connector = toy.connector()
+
+    def load(pages: Iterable[Page], **options: Any) -> SyncReport:
+        toy.script = {"deals": pages}  # type: ignore[dict-item]
+        # Waiting must be waiting: the server is restarted by a thread of its own.
+        return sync(project, clock=SystemClock(), find_connector=lambda name: connector, **options)
+
+    def whole() -> Iterator[Page]:
+        yield page(deal(1, 100), deal(3, 120))
+        postgres.server().restart()
+
+    assert load([page(deal(1, 100), deal(2, 110))]).is_ok
+    report = load(whole(), full=True)
+    assert report.is_ok
+    assert {stream.stream: stream.rows for stream in report.streams}["deals"] == 2
+    assert project.lake is not None
+    with opened_lake(project.lake) as connection:
+        landing = Landing(connection, toy.clock)
+        postgres.server().restart()
+        assert landing.position("toy", "deals") is None
+        found = connection.execute("SELECT deal_id, is_deleted FROM core.deals ORDER BY 1").fetchall()
+        assert found == [("1", False), ("2", True), ("3", False)]
+
+
+def test_a_connection_lost_for_good_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """Forty lines of a traceback for a PostgreSQL that went away while a report was read."""
+    files = Files(warehouse=tmp_path / "here" / "lake", raw=tmp_path / "here" / "lake", lake=make_lake(tmp_path))
+
+    def look() -> None:
+        with open_warehouse(files, command="status", clock=CLOCK) as warehouse:
+            postgres.server().stop()
+            warehouse.connection.execute("SELECT count(*) FROM core.deals").fetchall()
+
+    try:
+        with pytest.raises(WarehouseError, match="was lost") as told:
+            look()
+    finally:
+        postgres.server().start()
+    assert "repeat the command" in told.value.render("en")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "could not receive data from server: Connection reset by peer",
+        "could not send data to server: Broken pipe",
+        "SSL SYSCALL error: EOF detected",
+        "SSL connection has been closed unexpectedly",
+        "no connection to the server",
+        'Unable to connect to Postgres at "dbname=x": FATAL:  the database system is starting up',
+    ],
+)
+def test_a_connection_over_the_network_breaks_in_other_words(words: str) -> None:
+    """The tests' PostgreSQL is on this machine; what libpq says of one on another is in its sources (fe-misc.c)."""
+    assert may_pass(duckdb.IOException(f"Failed to prepare COPY: {words}"))
 
 
 def test_loads_run_side_by_side_and_what_reads_them_all_alone(tmp_path: Path) -> None:
