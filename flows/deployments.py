@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -33,6 +34,7 @@ from base.secrets import Redactor
 from base.shown import clean, fence
 from base.text import Text
 from flows.project import Project
+from flows.steps import maintain as maintain_step
 from flows.steps import publish as publish_step
 from flows.steps import recompute as recompute_step
 from flows.steps import retain as retain_step
@@ -197,6 +199,17 @@ def publish_file() -> None:
     get_run_logger().info("path=%s bytes=%s", report.path, report.size)
 
 
+@task(name="maintain", cache_policy=NO_CACHE)
+def tidy_up() -> None:
+    """Bring the files of the lake, or of this machine, into order."""
+    project = read_project()
+    with telling(project) as progress:
+        report = maintain_step.maintain(project, wait_seconds=WAIT_SECONDS, progress=progress)
+    lakes = [{**asdict(one), "before": one.before.files, "after": one.after.files} for one in report.lakes]
+    files = [{**asdict(one), "path": str(one.path)} for one in report.files]
+    create_table_artifact(key="maintain", table=lakes or files, description="Maintain")
+
+
 class PrefectRuns:
     """Runs of the deployment `backfill_part`, by whichever worker of its pool is free; shown below the present task."""
 
@@ -301,6 +314,12 @@ def reconcile() -> None:
         sources = sweeping_sources(project)
     if sources:
         _show_what_came(sync_sources.with_options(task_run_name="reconcile")(sources, full=True, return_state=True))
+
+
+@flow(name="maintain", on_failure=[tell_failure], on_crashed=[tell_failure])
+def maintain() -> None:
+    """Write files anew that hold many deleted rows, merge small ones, let go of old pictures of a lake."""
+    tidy_up()
 
 
 @flow(name="backfill", on_failure=[tell_failure], on_crashed=[tell_failure])

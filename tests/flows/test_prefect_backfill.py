@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -96,3 +97,13 @@ def test_a_backfill_is_read_by_two_workers_and_a_killed_part_again(fleet: World,
         rows = files.execute(PAYMENTS).fetchall()
         assert found.execute(PAYMENTS).fetchall() == rows
         assert rows
+
+
+def test_a_lake_is_brought_into_order_by_its_schedule(fleet: World) -> None:
+    """A year of nights whose small files nobody merges: a deployment that is not there, or looks for files."""
+    (schedule,) = fleet.deployment("maintain")["schedules"]
+    assert (schedule["active"], schedule["schedule"]["cron"]) == (True, "30 6 * * 0")
+    ended = fleet.wait(fleet.trigger("maintain"))
+    assert ended["state_type"] == "COMPLETED", ended["state"]
+    lakes = json.loads(fleet.artifact("maintain")["data"])
+    assert [one["lake"] for one in lakes] == ["raw", "warehouse"]

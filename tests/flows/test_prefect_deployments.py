@@ -176,7 +176,7 @@ def test_the_night_is_on_the_calendar(world: World) -> None:
     assert "T22:00:00" in planned[0]["expected_start_time"]
 
 
-@pytest.mark.parametrize("name", ["nightly", "intraday", "reconcile", "backfill", "recompute"])
+@pytest.mark.parametrize("name", ["nightly", "intraday", "reconcile", "maintain", "backfill", "recompute"])
 def test_deployments_queue_behind_the_one_writer(world: World, name: str) -> None:
     deployment = world.deployment(name)
     assert deployment["global_concurrency_limit"]["limit"] == 1
