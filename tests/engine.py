@@ -46,16 +46,24 @@ def opened_lake(lake: Lake) -> duckdb.DuckDBPyConnection:
 def lake_at(folder: Path) -> Lake | None:
     """The lake of a test's folder, with its tables; None when tests run on files. Its data lies with the server's: what
     tests find in their folders is what a command left there."""
-    if not IS_LAKE:
-        return None
-    server, template = postgres.server(), _template()
-    database = server.create_database(template)
-    lake = Lake(address=server.address(database), data_path=server.folder / database)
-    shutil.copytree(server.folder / "template", lake.data_path)
+    return copy_lake(_template()) if IS_LAKE else None
+
+
+def copy_lake(lake: Lake) -> Lake:
+    """Another lake with the same rows, of one that nobody has open; its data lies with the server's."""
+    server = postgres.server()
+    database = server.create_database(database_of(lake))
+    copy = Lake(address=server.address(database), data_path=server.folder / database)
+    # Without the mark that says whose the data is.
+    shutil.copytree(lake.data_path, copy.data_path, ignore=shutil.ignore_patterns("*.voronka-lake"))
     for name in ("raw", "warehouse"):
-        place = lake.place(name)
+        place = copy.place(name)
         server.query(f"UPDATE voronka_{name}.ducklake_metadata SET value = '{place}' WHERE key = 'data_path'", database)
-    return lake
+    return copy
+
+
+def database_of(lake: Lake) -> str:
+    return lake.address.split()[0].removeprefix("dbname=")
 
 
 def lake_table(folder: Path) -> str:
@@ -79,11 +87,10 @@ def look(path: Path, *, writes: bool = False) -> duckdb.DuckDBPyConnection:
 
 
 @cache
-def _template() -> str:
-    """A database with both lakes as a first command makes them; copied, for making them takes seconds."""
-    server = postgres.server()
-    database = server.create_database()
+def _template() -> Lake:
+    """A lake as a first command makes it; copied, for making one takes seconds."""
+    lake = make_lake(postgres.server().folder / "template")
     with duckdb.connect(config={"threads": 1}) as connection:
-        attach_lake(connection, Lake(address=server.address(database), data_path=server.folder / "template"))
+        attach_lake(connection, lake)
         ensure_lake(connection)
-    return database
+    return lake
