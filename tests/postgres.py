@@ -8,8 +8,10 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -37,8 +39,9 @@ def server() -> Server:
 
 
 class Server:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] = SETTINGS) -> None:
         self.folder = folder
+        self._settings = settings
         self._count = 0
 
     def make(self) -> None:
@@ -48,7 +51,7 @@ class Server:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         self._run("initdb", "--no-sync", "--locale=C", "--encoding=UTF8", "--auth=trust", "--username=voronka")
         with (self.folder / "data" / "postgresql.conf").open("a") as settings:
-            settings.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
+            settings.writelines(f"{name} = {value}\n" for name, value in self._settings.items())
             settings.write(f"unix_socket_directories = '{self.folder}'\n")
 
     def start(self) -> None:
@@ -68,9 +71,9 @@ class Server:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
-    def restart(self) -> None:
-        """Every connection is closed; what was committed stays."""
-        self._run("pg_ctl", "restart", "-w", "-m", "fast", "-l", str(self.folder / "log"))
+    def restart(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        """Every connection is closed; what was committed stays, after "immediate" too if commits wait for the disk."""
+        self._run("pg_ctl", "restart", "-w", "-m", mode, "-l", str(self.folder / "log"))
 
     def address(self, database: str) -> str:
         """In libpq's words."""

@@ -29,16 +29,16 @@ _MOMENT = re.compile(r"datetime\.datetime\((?P<parts>[\d, ]+), tzinfo=<UTC>\)")
 LAST_YEAR = 9999
 
 # A batch commits its records, its position and its count in one transaction: a torn one shows in this sum.
-_TORN_RUNS = """
+TORN_RUNS = """
 SELECT r.source, r.stream, r.run_id, r.rows AS told, count(l.seq) AS stored
 FROM landing.raw.runs AS r
 LEFT JOIN landing.raw.records AS l USING (source, stream, run_id)
 GROUP BY ALL HAVING told <> stored
 """
-_TWICE = "SELECT seq, count(*) FROM landing.raw.records GROUP BY seq HAVING count(*) > 1"
+TWICE = "SELECT seq, count(*) FROM landing.raw.records GROUP BY seq HAVING count(*) > 1"
 # A keyset position says that everything up to its second is stored: some record must stand there, or a run that
 # ended well must have proved that there is none.
-_AHEAD = """
+AHEAD = """
 SELECT p.source, p.stream, p.position
 FROM landing.raw.positions AS p
 WHERE p.position->>'updated_at' IS NOT NULL
@@ -51,7 +51,7 @@ WHERE p.position->>'updated_at' IS NOT NULL
         WHERE n.source = p.source AND n.stream = p.stream AND n.status = 'done'
     )
 """
-_WATERMARK_AHEAD = """
+WATERMARK_AHEAD = """
 SELECT w.source, w.stream, w.seq
 FROM meta.watermarks AS w
 WHERE w.seq > (
@@ -85,9 +85,9 @@ def broken_rules(var: Path, *, same_moment: bool = True) -> list[str]:
 
     `same_moment=False`: the two files were copied at different moments, so what one says of the other may be wrong.
     """
-    rules = [("a run's count is not what is stored", _TORN_RUNS), ("seq twice", _TWICE), ("position ahead", _AHEAD)]
+    rules = [("a run's count is not what is stored", TORN_RUNS), ("seq twice", TWICE), ("position ahead", AHEAD)]
     if same_moment:
-        rules.append(("watermark ahead of the log", _WATERMARK_AHEAD))
+        rules.append(("watermark ahead of the log", WATERMARK_AHEAD))
     broken = []
     with opened_copy(var) as connection:
         for name, query in rules:
