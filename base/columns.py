@@ -1,6 +1,6 @@
 """Columns that stand in Arrow arrays and are read like lists: of most records nobody looks at a single value.
 
-Not for helper processes, which do without Arrow (warehouse/wire.py, connectors/onec/kept.py).
+Not for helper processes, which do without Arrow (wire.py, connectors/onec/kept.py).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any, Self, TypeVar, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from base.wire import Sent
 
 T = TypeVar("T")
 
@@ -121,10 +123,46 @@ class Growing(Sequence[T]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def kind(self) -> pa.DataType | None:
+        """The Arrow type of what stands in columns; None if nothing does."""
+        return next((part.array.type for part in self._parts if isinstance(part, Column)), None)
+
     def arrow(self, kind: pa.DataType, *, through: pa.DataType | None = None) -> pa.ChunkedArray:
         """All of it as Arrow. `through`: what values of lists are before they are made `kind`."""
         arrays = [part.array if isinstance(part, Column) else pa.array(part, through or kind) for part in self._parts]
         return pa.chunked_array([array if array.type == kind else array.cast(kind) for array in arrays], kind)
+
+
+def array_on(sent: Sent, kind: pa.DataType) -> pa.Array | None:
+    """A column of the wire as an array that stands on its bytes; None where somebody has to look at the values.
+
+    Raises:
+        ArrowInvalid: an amount that `kind` does not hold.
+    """
+    if sent.kind == "same" and sent.data is None:
+        return pa.nulls(sent.length, kind)
+    if pa.types.is_string(kind):
+        if sent.kind == "same" and isinstance(sent.data, str):
+            return pa.repeat(pa.scalar(sent.data, kind), sent.length)
+        return _texts_on(sent) if sent.kind == "text" else None
+    if sent.kind == "decimal" and pa.types.is_decimal(kind):
+        return _texts_on(sent).cast(kind)
+    if (sent.kind == "day" and pa.types.is_date32(kind)) or (sent.kind == "number" and pa.types.is_int64(kind)):
+        return pa.Array.from_buffers(kind, sent.length, [_validity(sent), pa.py_buffer(sent.data)])
+    return None
+
+
+def _texts_on(sent: Sent) -> pa.Array:
+    buffers = [_validity(sent), pa.py_buffer(sent.ends), pa.py_buffer(sent.data)]
+    return pa.Array.from_buffers(pa.string(), sent.length, buffers)
+
+
+def _validity(sent: Sent) -> pa.Buffer | None:
+    if sent.is_there is None:
+        return None
+    flags = pa.Array.from_buffers(pa.uint8(), sent.length, [None, pa.py_buffer(sent.is_there)])
+    return flags.cast(pa.bool_()).buffers()[1]
 
 
 def size_of(payloads: Iterable[bytes]) -> int:

@@ -146,3 +146,7 @@ class TooManyRejectsError(SourceError):
 
 class MassDisappearanceError(SourceError):
     pass
+
+
+# What a program's own mistake raises at a value nobody thought of: in a mapping it costs one record and not the run.
+DEFECTS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class Secret:
@@ -51,3 +56,9 @@ class Redactor:
         for value in self._values:
             text = text.replace(value, "***")
         return text
+
+
+def without_secrets(settings: StructT) -> StructT:
+    """Settings as they go through a pipe: no mapping needs a secret."""
+    names = [name for name in settings.__struct_fields__ if isinstance(getattr(settings, name), Secret)]
+    return msgspec.structs.replace(settings, **dict.fromkeys(names))

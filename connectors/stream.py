@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from base.clock import Clock
+from base.secrets import without_secrets
 from base.text import Text
 from connectors.states import FileStates, States
 from connectors.vault import Vault
@@ -69,6 +70,7 @@ class Runtime:
     vault: Vault = field(default_factory=Vault)
     # An httpx transport for tests; None = the real network.
     transport: Any = None
+    mapping: MapContext | None = None  # this run's, for readers that map what they have read (`Page.rows`)
     # Called with the number of requests just made.
     on_request: Callable[[int], None] = lambda count: None
 
@@ -117,6 +119,8 @@ class Page:
     cursors: Sequence[int]
     origins: Sequence[str] | None = None  # file:line, for files; not part of the payload's identity
     hashes: Sequence[bytes] | None = None  # of the payloads (`payload_hash`), where somebody has made them already
+    # What `Stream.map` makes of each record, where it is mapped already (`Stream.brings`); None: it is still to be.
+    rows: Sequence[Any] | None = None
     # Ids the vendor reports as deleted; they become tombstones.
     deleted: list[str] = field(default_factory=list)
     # Ids that exist, told without their records: a cheap sweep for what was deleted without a word.
@@ -195,6 +199,16 @@ def target(relation: str, columns: str, *, owned_by: str = "") -> Target:
     return Target(relation, tuple(columns.split()), tuple(owned_by.split()))
 
 
+@dataclass(frozen=True)
+class Brought:
+    """Rows of `into` that pages bring along (`Page.rows`), at most one a record: structures of its other columns. In
+    these two stand the record's id and origin, and nothing else of it but the payload decides."""
+
+    into: Target
+    record_id: str
+    origin: str
+
+
 class BadRecord(Exception):  # noqa: N818 - it is a verdict on a record, not a failure of the program
     """Raised by a mapping: this record can't be read; it is rejected and the rest goes on."""
 
@@ -221,6 +235,9 @@ class MapContext:
     dictionaries: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     # Room for what a mapping derives once from `dictionaries`; a fresh dict for every conform of a stream.
     cache: dict[str, Any] = field(default_factory=dict)
+
+    def for_helpers(self) -> MapContext:
+        return replace(self, cache={}, settings=without_secrets(self.settings))
 
 
 class Rows:
@@ -337,6 +354,7 @@ class Stream(Generic[ClientT]):
     fetch: Callable[[ClientT, Request], Iterator[Page]]
     map: Mapper | None = None  # None: kept raw only, e.g. what other mappings need
     map_many: BulkMapper | None = None  # of streams with very many records
+    brings: Brought | None = None  # rows that its pages may have with them
     # Relations whose rows are marked deleted when a record of this stream disappears.
     tombstones: tuple[str, ...] = ()
     # Streams whose payloads, as they stand when a record is conformed, the mapping gets as `MapContext.dictionaries`.

@@ -9,14 +9,11 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from base.helpers import Crew, HelperError
-from base.secrets import Secret
-from connectors.stream import MapContext, Mapper, Settings, Target
+from connectors.stream import MapContext, Mapper, Target
 from warehouse.mapping import Columns, Mapped, answer, unpack
 from warehouse.received import send_column
 
@@ -51,7 +48,7 @@ class Ahead:
 
     def __init__(self, transform: Mapper, context: MapContext, crew: Crew, start: int) -> None:
         self._transform = transform
-        self._context = replace(context, cache={}, settings=_without_secrets(context.settings))
+        self._context = context.for_helpers()
         self._crew = crew
         # Rows of one relation from several helpers have one target.
         self._targets: dict[tuple[Any, ...], Target] = {}
@@ -105,9 +102,3 @@ class Ahead:
             packed = answer(piece.sent)
         self.taken = piece.last
         return piece.head, unpack(packed, self._targets)
-
-
-def _without_secrets(settings: Settings) -> Settings:
-    """No mapping needs a secret, and none goes through a pipe."""
-    names = [name for name in settings.__struct_fields__ if isinstance(getattr(settings, name), Secret)]
-    return msgspec.structs.replace(settings, **dict.fromkeys(names))

@@ -23,6 +23,7 @@ class Batch:
     cursors: Growing[int] = field(default_factory=Growing)
     origins: Growing[str | None] = field(default_factory=Growing)
     hashes: Growing[bytes] = field(default_factory=Growing)
+    rows: Growing[Any] = field(default_factory=Growing)  # Page.rows
     deleted: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     # Where reading may resume, and how many records must be stored for it.
@@ -40,6 +41,7 @@ class Batch:
         self.cursors += page.cursors
         self.origins += page.origins or [None] * len(page.ids)
         self.hashes += map(payload_hash, page.payloads) if page.hashes is None else page.hashes
+        self.rows += [None] * len(page.ids) if page.rows is None else page.rows
         self.deleted += page.deleted
         self.rejects += page.rejects
         if page.position is not None:

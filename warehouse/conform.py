@@ -25,6 +25,8 @@ from connectors.stream import BadRecord, MapContext, Stream
 from models.shapes import find_shape
 from warehouse import bookkeeping
 from warehouse.ahead import Ahead
+from warehouse.batch import Batch
+from warehouse.brought import BroughtAlong, BroughtRows
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
 from warehouse.engine import again
@@ -98,6 +100,7 @@ class Conformer:
         self._slice_chunks = slice_chunks
         self.large_records = large_records
         self._start_crew = start_crew
+        self._brought = BroughtAlong()
         # While a large stream is conformed: which one, its mapping by helpers, and where these end.
         self._large: tuple[str, str] | None = None
         self._ahead: Ahead | None = None
@@ -127,6 +130,16 @@ class Conformer:
     def has_helpers(self) -> bool:
         return self._ahead is not None
 
+    def bring(self, stream: Stream[Any], source: str, batch: Batch, written: int) -> None:
+        """Rows that came along with a batch which has just landed: they need not be mapped."""
+        if stream.brings is not None and not stream.needs and batch.rows.kind is not None:
+            last = bookkeeping.last_seq(self._connection, source, stream.name)
+            self._brought.add(source, stream, batch, written, last)
+
+    def has_slice(self, stream: Stream[Any], source: str) -> bool:
+        """Rows for a whole slice came along and wait."""
+        return self._brought.waiting(source, stream.name) >= self._slice_chunks * self._chunk_records
+
     def close(self) -> None:
         """Send helpers home."""
         self._large = self._ahead = None
@@ -138,18 +151,22 @@ class Conformer:
         return self._commit_slice(stream, context, ConformReport(), at_end=None, chunks=chunks)
 
     def keep_up(self, stream: Stream[Any], context: MapContext) -> ConformReport | None:
-        """While a large stream of files lands, helpers map what has landed, and what they are through with is
-        conformed. None: nothing was. From the first call on that finds it large, its helpers stay until `conform`."""
-        if not self._call_helpers(stream, context):
+        """While a large stream of files lands, helpers map what has landed, and what they are through with, or what
+        came with its rows, is conformed. None: nothing was. From the first call on that finds it large, its helpers
+        stay until `conform`."""
+        if not (self._call_helpers(stream, context) or self.has_slice(stream, context.source)):
             return None
         start = self._start_of(stream, context)
         ahead = self._ahead_of(stream, context, start)
-        assert ahead is not None
-        self._hand_out(stream, context, ahead, until=start)
+        if ahead is not None:
+            self._hand_out(stream, context, ahead, until=start)
         # Whole slices fill row groups, which go straight to their place in the file: less would go through its log.
         chunks = self._slice_chunks
         ends = self._chunk_ends(stream, context, start, chunks)
-        if len(ends) < chunks or ahead.mapped_until() < ends[-1]:
+        if len(ends) < chunks:
+            return None
+        is_mapped = ahead is not None and ahead.mapped_until() >= ends[-1]
+        if not is_mapped and self._brought.find(context.source, stream, start, ends[-1]) is None:
             return None
         return self.conform_some(stream, context, chunks=chunks)
 
@@ -173,7 +190,7 @@ class Conformer:
 
         def waiting() -> int:
             last = bookkeeping.last_seq(connection, context.source, name)
-            return last - bookkeeping.read_watermark(connection, context.source, name).seq
+            return last - bookkeeping.read_watermark(connection, context.source, name).seq - self._brought.waiting(context.source, name)
 
         return again(connection, self._clock, waiting) >= self.large_records
 
@@ -215,6 +232,7 @@ class Conformer:
             return done
 
         done = self._warehouse.again(commit)
+        self._brought.forget(context.source, stream.name, self._start_of(stream, context))
         reached("conform.after_commit")
         let_backup_in(self._warehouse.files.warehouse, self._connection)
         return done
@@ -305,13 +323,17 @@ class Conformer:
 
     def _mapped(
         self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int]
-    ) -> Iterator[tuple[Columns, Mapped]]:
+    ) -> Iterator[tuple[Columns, Mapped | BroughtRows]]:
         """The chunks of a slice with what the mapping made of them, in landing order."""
         assert stream.map is not None
-        chunks = (self._read_chunk(stream, context, first, last) for first, last in pairwise((start, *ends)))
+        brought = [self._brought.find(context.source, stream, *chunk) for chunk in pairwise((start, *ends))]
         ahead = self._ahead_of(stream, context, start)
-        if ahead is None:
-            for columns in chunks:
+        if ahead is None or any(brought):
+            for chunk, found in zip(pairwise((start, *ends)), brought, strict=True):
+                if found is not None:
+                    yield found.head, found
+                    continue
+                columns = self._read_chunk(stream, context, *chunk)
                 yield columns, map_records(stream.map, context, columns, stream.map_many)
             return
         while ahead.taken != ends[-1]:
@@ -319,9 +341,13 @@ class Conformer:
             self._hand_out(stream, context, ahead, until=ends[-1])
             yield ahead.take()
 
-    def _stage(self, columns: Columns, mapped: Mapped, staging: Staging, report: ConformReport) -> None:
+    def _stage(self, columns: Columns, mapped: Mapped | BroughtRows, staging: Staging, report: ConformReport) -> None:
         versions: Sequence[int] = columns[2]
-        misfits = staging.append(mapped.made, versions, report.read)
+        if isinstance(mapped, BroughtRows):
+            staging.append_table(mapped.into, mapped.rows, versions, report.read)
+            mapped, misfits = Mapped([]), {}
+        else:
+            misfits = staging.append(mapped.made, versions, report.read)
         report.rejects = _judged(columns, {**dict(mapped.rejects), **misfits}, report.rejects)
         if mapped.told:
             self._stage_tombstones(columns, mapped.told, report.read)

@@ -109,6 +109,8 @@ class Forgotten:
         batch.ids = Growing(redactor.text(name) for name in batch.ids)
         batch.origins = Growing(redactor.text(origin) if origin else origin for origin in batch.origins)
         batch.payloads = Growing(redactor.payload(payload) for payload in batch.payloads)
+        # Rows were made of what the payloads told before.
+        batch.rows = Growing()
         batch.hashes = Growing(map(payload_hash, batch.payloads))
         batch.rejects = [self._clean_reject(run, redactor, reject) for reject in batch.rejects]
 

@@ -17,14 +17,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from base.errors import DEFECTS
 from base.helpers import serve
 from base.text import say
+from base.wire import Sent, receive, send
 from connectors.stream import BadRecord, BulkMapper, MapContext, Mapper, RawRecord, Rows, Target
-from warehouse.wire import Sent, receive, send
 
 MODULE = "warehouse.mapping"
-# What a mapping's own mistake raises at a value nobody thought of: it costs this record and not the run.
-DEFECTS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 DEFECT = "mapping_defect"
 FAILURES = (BadRecord, msgspec.DecodeError, RecursionError, *DEFECTS)
 # Mapped in bulk at a time: one bad record sends so many the slow way.

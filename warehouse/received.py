@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from base.columns import Column
+from base.columns import Column, array_on
+from base.wire import Sent, receive, send
 from warehouse.misfits import build_array
-from warehouse.wire import Sent, receive, send
 
 _NO_DATA = pa.py_buffer(b"")
 
@@ -47,32 +47,9 @@ def array_of(sent: Sent, kind: pa.DataType) -> pa.Array:
     Raises:
         ArrowInvalid, ArrowTypeError, OverflowError, UnicodeEncodeError: a value does not fit (`misfits.UNFIT`).
     """
+    standing = array_on(sent, kind)
+    if standing is not None:
+        return standing
     if sent.kind == "same":
-        if sent.data is None:
-            return pa.nulls(sent.length, kind)
         return pa.repeat(build_array([sent.data], kind)[0], sent.length)
-    if sent.kind == "text" and pa.types.is_string(kind):
-        return _texts(sent)
-    if sent.kind == "decimal" and pa.types.is_decimal(kind):
-        return _texts(sent).cast(kind)
-    if sent.kind == "day" and pa.types.is_date32(kind):
-        return _fixed(sent, kind)
-    if sent.kind == "number" and pa.types.is_int64(kind):
-        return _fixed(sent, kind)
     return build_array(receive(sent), kind)
-
-
-def _texts(sent: Sent) -> pa.Array:
-    buffers = [_validity(sent), pa.py_buffer(sent.ends), pa.py_buffer(sent.data)]
-    return pa.Array.from_buffers(pa.string(), sent.length, buffers)
-
-
-def _fixed(sent: Sent, kind: pa.DataType) -> pa.Array:
-    return pa.Array.from_buffers(kind, sent.length, [_validity(sent), pa.py_buffer(sent.data)])
-
-
-def _validity(sent: Sent) -> pa.Buffer | None:
-    if sent.is_there is None:
-        return None
-    flags = pa.Array.from_buffers(pa.uint8(), sent.length, [None, pa.py_buffer(sent.is_there)])
-    return flags.cast(pa.bool_()).buffers()[1]

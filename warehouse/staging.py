@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 
 from base.columns import Column
 from base.memory import give_back
+from base.wire import Sent
 from connectors.stream import BadRecord, Rows, Target
 from models.shapes import Shape, find_shape
 from warehouse.mapping import Mapped, SentRows
 from warehouse.misfits import UNFIT, build_array, find_misfits, without
 from warehouse.received import array_of
-from warehouse.wire import Sent
 
 # Which record of the run a row came from: of two rows with one version the later record wins.
 ORDINAL = "_ordinal"
@@ -86,6 +86,13 @@ class Staging:
         for view, table in built:
             self._piles[view].tables.append(table)
         return misfits
+
+    def append_table(self, into: Target, rows: pa.Table, versions: Sequence[int], first_ordinal: int) -> None:
+        """Add rows that stand in columns of the right types already, one of each record."""
+        known = versions.array if isinstance(versions, Column) else pa.array(versions, pa.int64())
+        places = pa.array(range(first_ordinal, first_ordinal + len(rows)), pa.int64())
+        table = rows.append_column("version", known).append_column(ORDINAL, places)
+        self._piles[self._open(into).rows].tables.append(table)
 
     def _build_all(
         self, made: Rows | list[SentRows], versions: Sequence[int], first_ordinal: int

@@ -38,7 +38,9 @@ class OnecClient(Client):
         self._check_encoding(runtime.source)
         # By stream; no two take the same kind.
         self.readers: dict[str, FileReader] = {
-            "statements": StatementReader(settings, runtime.zone, lambda: self.today, runtime.state_dir),
+            "statements": StatementReader(
+                settings, runtime.zone, lambda: self.today, runtime.state_dir, mapping=runtime.mapping
+            ),
             "sheets": SheetReader(settings, runtime.zone, lambda: self.today, runtime.state_dir),
             "commerceml": CommercemlReader(settings, runtime.zone),
         }

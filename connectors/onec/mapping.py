@@ -14,7 +14,7 @@ from connectors.onec.money_kinds import BANK_TRANSIT, Facts, Kind, currency_of, 
 from connectors.onec.movements import DocumentError, Movement, clean_account, read_movement
 from connectors.onec.particulars import PAYEE, PAYER, Particulars
 from connectors.onec.settings import OnecSettings
-from connectors.stream import BadRecord, MapContext, RawRecord, Rows, target
+from connectors.stream import BadRecord, Brought, MapContext, RawRecord, Rows, target
 
 PAYMENTS = target(
     "core.payments",
@@ -22,6 +22,8 @@ PAYMENTS = target(
     " own_account purpose document_number document_on file channel",
 )
 CHANNEL = "statement"
+# Payments of large statements are mapped while they land (payments.py).
+BROUGHT = Brought(PAYMENTS, record_id="payment_id", origin="file")
 
 _KEYS = {
     "payer": PAYER,

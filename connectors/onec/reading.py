@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -55,6 +55,7 @@ class FileRecords(NamedTuple):
     days: Sequence[date | None]
     places: Sequence[str | int]
     hashes: Sequence[bytes] | None = None  # stream.payload_hash
+    rows: Sequence[Any] | None = None  # Page.rows
 
     def singly(self) -> Iterator[FileRecord]:
         for record_id, payload, version, day, place in zip(*self[:5], strict=True):
@@ -63,14 +64,7 @@ class FileRecords(NamedTuple):
     def part(self, start: int, end: int) -> FileRecords:
         if start == 0 and end >= len(self.ids):
             return self
-        return FileRecords(
-            self.ids[start:end],
-            self.payloads[start:end],
-            self.versions[start:end],
-            self.days[start:end],
-            self.places[start:end],
-            None if self.hashes is None else self.hashes[start:end],
-        )
+        return FileRecords(*(None if column is None else column[start:end] for column in self))  # type: ignore[arg-type]
 
     @classmethod
     def of(cls, records: Iterable[FileRecord]) -> FileRecords:
@@ -127,6 +121,7 @@ class _Draft:
     cursors: Growing[int] = field(default_factory=Growing)
     origins: Growing[str] = field(default_factory=Growing)
     hashes: Growing[bytes] = field(default_factory=Growing)
+    rows: Growing[Any] = field(default_factory=Growing)
     rejects: list[Reject] = field(default_factory=list)
 
 
@@ -342,6 +337,7 @@ class FolderReading:
             places.behind(f"{name}:") if isinstance(places, Column) else [f"{name}:{place}" for place in places]
         )
         draft.hashes += map(payload_hash, records.payloads) if records.hashes is None else records.hashes
+        draft.rows += [None] * len(records.ids) if records.rows is None else records.rows
         self._draft_bytes += size_of(records.payloads)
 
     def _cursor_of(self, day: date | None) -> int:

@@ -55,8 +55,8 @@ def can_be_cut(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ENCODINGS
 
 
-def start_crew(count: int) -> StartCrew:
-    return partial(Helpers, MODULE, count)
+def start_crew(count: int, module: str = MODULE) -> StartCrew:
+    return partial(Helpers, module, count)
 
 
 def read_side_by_side(

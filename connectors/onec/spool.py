@@ -41,6 +41,7 @@ class Stretch:
     own_accounts: Column[str]
     directions: Column[str]
     keys: Column[bytes]  # movements.natural_key
+    rows: Column[Any] | None = None  # payments, where they are mapped already (ahead.py)
 
     @classmethod
     def of(cls, part: int, first_line: int, packed: Packed) -> Stretch:

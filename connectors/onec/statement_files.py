@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from base.columns import Column
 from base.times import start_of_day, to_micros
+from connectors.onec import payments, side_by_side
+from connectors.onec.ahead import with_payments
 from connectors.onec.folder import FoundFile
 from connectors.onec.kinds import STATEMENT
 from connectors.onec.movements import clean_account, unreadable_payload
@@ -26,7 +28,7 @@ from connectors.onec.refusal import FileRefusal
 from connectors.onec.settings import OnecSettings
 from connectors.onec.side_by_side import StartCrew, start_crew
 from connectors.onec.survey import StatementRecord, Survey, survey
-from connectors.stream import Reject
+from connectors.stream import MapContext, Reject
 
 # Raised when the same file would be read differently: every file is then read once more.
 READER_VERSION = 1
@@ -45,6 +47,8 @@ class StatementReader:
     spool_folder: Path | None = None
     # From this size on a statement is read by several processes.
     large_bytes: int = 32 << 20
+    # What payments are mapped with where several processes read a statement; None: they aren't.
+    mapping: MapContext | None = None
     kinds: frozenset[str] = frozenset({STATEMENT.code})
 
     def fingerprint(self) -> str:
@@ -60,7 +64,7 @@ class StatementReader:
         found = self._survey(stream)
         spans = spans_of(found, [self._version(part) for part in found.parts])
         return Judged(
-            records=self._records(found),
+            records=self._records(found, self._crew(stream, payments.MODULE)),
             rejects=[_rejected(file, finding, found) for finding in found.findings],
             reach=self._reach(found),
             note=[span.note() for span in spans],
@@ -76,12 +80,12 @@ class StatementReader:
             crew=self._crew(stream),
         )
 
-    def _crew(self, stream: BinaryIO) -> StartCrew | None:
+    def _crew(self, stream: BinaryIO, module: str = side_by_side.MODULE) -> StartCrew | None:
         """Processes to read it, if it is worth their start and there is more than one processor."""
         processors = os.cpu_count() or 1
         if processors == 1 or stream.seek(0, os.SEEK_END) < self.large_bytes:
             return None
-        return start_crew(min(MOST_HELPERS, processors))
+        return start_crew(min(MOST_HELPERS, processors), module)
 
     def _reread(self, file: FoundFile) -> Iterator[StatementRecord]:
         with suppress(FileRefusal, OSError), file.open() as stream:
@@ -92,9 +96,13 @@ class StatementReader:
         closed = {clean_account(account) for account in self.settings.closed_accounts}
         return min((day for account, day in reach.items() if account not in closed), default=None)
 
-    def _records(self, found: Survey) -> Generator[FileRecords, None, None]:
+    def _records(self, found: Survey, start: StartCrew | None) -> Generator[FileRecords, None, None]:
+        """With `start` helpers map the payments meanwhile."""
         versions = [self._version(part) for part in found.parts]
-        with closing(found.stretches()) as stretches:
+        stretches = found.stretches()
+        if start is not None and self.mapping is not None:
+            stretches = with_payments(stretches, start, self.mapping)
+        with closing(stretches):
             for kept in stretches:
                 yield FileRecords(
                     kept.ids,
@@ -103,6 +111,7 @@ class StatementReader:
                     kept.days,
                     Column(pc.add(kept.lines.array, kept.first_line)),
                     kept.hashes,
+                    kept.rows,
                 )
 
     def _version(self, part: Part) -> int:

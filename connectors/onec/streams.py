@@ -10,7 +10,7 @@ from base.text import say
 from connectors.onec.check import check_folder
 from connectors.onec.client import OnecClient, open_client
 from connectors.onec.commerceml.mapping import map_document
-from connectors.onec.mapping import map_movement
+from connectors.onec.mapping import BROUGHT, map_movement
 from connectors.onec.odata.check import check_odata
 from connectors.onec.odata.client import OdataClient, open_odata
 from connectors.onec.odata.streams import ODATA_STREAMS, is_odata
@@ -48,6 +48,7 @@ CONNECTOR: Connector[Any] = Connector(
             kind="files",
             fetch=OnecClient.fetch_statements,
             map=map_movement,
+            brings=BROUGHT,
             # A payment once stated stays: banks reverse by another document, they don't take one back.
             tombstones=(),
             label=say("банковские выписки", "bank statements"),

@@ -76,7 +76,11 @@ class SourceConforming:
         """Called between pages: large files land as quickly as they are read, and helpers are to have their part of
         the work meanwhile."""
         for place, state in enumerate(self._states[len(self._finished) :], start=len(self._finished)):
-            is_large = state.waiting >= self._conformer.large_records or self._conformer.has_helpers
+            is_large = (
+                state.waiting >= self._conformer.large_records
+                or self._conformer.has_helpers
+                or self._conformer.has_slice(state.stream, state.run.source)
+            )
             if state.stream.kind == "files" and is_large and state.waiting != self._seen_waiting:
                 while len(self._finished) < place:
                     self._finish_next()
@@ -86,6 +90,10 @@ class SourceConforming:
                 self._seen_waiting = state.waiting
             if not state.has_ended:
                 return
+
+    def bring(self, state: StreamState, written: int) -> None:
+        """Called when the stream's batch has landed, so many records of it: its rows may have come along."""
+        self._conformer.bring(state.stream, state.run.source, state.batch, written)
 
     def close(self) -> None:
         """After `finish`, or instead of it."""

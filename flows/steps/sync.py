@@ -22,7 +22,7 @@ from flows.steps.conforming import EXAMPLES, SourceConforming, example, too_many
 from flows.steps.progress import Progress, Reached, Silent, StreamReport
 from flows.steps.reading import Arrived, Counter, Ended, Opened, Readers, Reading
 from flows.steps.sharing import shared_states
-from flows.steps.sources import choose_sources, files_to_load
+from flows.steps.sources import choose_sources, files_to_load, map_context
 from flows.steps.state import StreamState
 from warehouse import bookkeeping
 from warehouse.batch import Batch
@@ -136,6 +136,7 @@ class _Sync:
         self._counter = Counter()
         self._run_id = f"{clock.now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._streams: dict[tuple[str, str], StreamState] = {}
+        self._conformings: dict[str, SourceConforming] = {}
 
     def run(self, readings: Sequence[Reading]) -> SyncReport:
         self._rewind()
@@ -168,6 +169,7 @@ class _Sync:
             shared=self._shared,
             vault=self._project.vault,
             transport=transport,
+            mapping=map_context(self._project, source),
             on_request=self._counter.add,
         )
         positions = {s.name: self._landing.position(source.name, s.name) for s in connector.streams}
@@ -200,7 +202,11 @@ class _Sync:
             whole = not by_hand and (stream.kind == "dictionary" or (self._full and stream.sweeps))
             states.append(StreamState(stream, run, now, batch_started=now, seen=set() if whole else None))
             self._streams[reading.source.name, stream.name] = states[-1]
-        return SourceConforming(self._warehouse, self._clock, self._project, reading.source, states, self._requests)
+        conforming = SourceConforming(
+            self._warehouse, self._clock, self._project, reading.source, states, self._requests
+        )
+        self._conformings[reading.source.name] = conforming
+        return conforming
 
     def _land(self, readings: Sequence[Reading], conformings: Sequence[SourceConforming], *, by_hand: bool) -> None:
         with Readers(readings, self._clock, self._counter) as readers:
@@ -264,6 +270,7 @@ class _Sync:
             state.written += written
             state.waiting += written
             state.rejected += len(state.batch.rejects)
+            self._conformings[state.run.source].bring(state, written)
             state.examples += [example(r.record_id, r.message) for r in state.batch.rejects[:EXAMPLES]]
         state.batch = Batch()
         state.batch_started = self._clock.monotonic()

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from base.columns import Column
+from base.wire import receive, send
 from warehouse.misfits import UNFIT, build_array
 from warehouse.received import array_of, send_column
-from warehouse.wire import receive, send
 
 KINDS = (pa.string(), pa.int64(), pa.date32(), pa.decimal128(18, 2), pa.timestamp("us", tz="UTC"), pa.bool_())
 VALUES = st.one_of(
