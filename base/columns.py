@@ -52,6 +52,11 @@ class Column(Sequence[T]):
     def take(self, places: Sequence[int]) -> Column[T]:
         return Column(self.array.take(pa.array(places, pa.int64())), as_bytes=self.as_bytes)
 
+    def bounds(self) -> tuple[T, T] | None:
+        """The least and the greatest value; None if there is none."""
+        found = pc.min_max(self.array).as_py()
+        return None if found["min"] is None else (found["min"], found["max"])
+
     def each(self, make: Callable[[T], Any], kind: pa.DataType) -> Column[Any]:
         """What `make` gives for each value; it is called once for equal ones."""
         found = self.array.dictionary_encode()

@@ -19,8 +19,8 @@ from warehouse.land import Batch
 from warehouse.mapping import Columns
 from warehouse.misfits import UNFIT
 
-# More records than this wait for something else than their turn: they are mapped from the log then.
-MOST_RECORDS = 4 * 30_720
+# Two slices. More than this wait for something else than their turn: they are mapped from the log then.
+MOST_RECORDS = 2 * 30_720
 _ID, _VERSION, _IS_THERE = "_id", "_version", "_is_there"
 
 

@@ -166,7 +166,8 @@ class Conformer:
         if len(ends) < chunks:
             return None
         is_mapped = ahead is not None and ahead.mapped_until() >= ends[-1]
-        if not is_mapped and self._brought.find(context.source, stream, start, ends[-1]) is None:
+        if not is_mapped and not any(self._brought_chunks(stream, context, start, ends)):
+            self._brought.forget(context.source, stream.name, ends[-1])
             return None
         return self.conform_some(stream, context, chunks=chunks)
 
@@ -326,7 +327,7 @@ class Conformer:
     ) -> Iterator[tuple[Columns, Mapped | BroughtRows]]:
         """The chunks of a slice with what the mapping made of them, in landing order."""
         assert stream.map is not None
-        brought = [self._brought.find(context.source, stream, *chunk) for chunk in pairwise((start, *ends))]
+        brought = self._brought_chunks(stream, context, start, ends)
         ahead = self._ahead_of(stream, context, start)
         if ahead is None or any(brought):
             for chunk, found in zip(pairwise((start, *ends)), brought, strict=True):
@@ -340,6 +341,11 @@ class Conformer:
             # The helpers are to have more to do while what they gave is merged.
             self._hand_out(stream, context, ahead, until=ends[-1])
             yield ahead.take()
+
+    def _brought_chunks(
+        self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int]
+    ) -> list[BroughtRows | None]:
+        return [self._brought.find(context.source, stream, *chunk) for chunk in pairwise((start, *ends))]
 
     def _stage(self, columns: Columns, mapped: Mapped | BroughtRows, staging: Staging, report: ConformReport) -> None:
         versions: Sequence[int] = columns[2]

@@ -319,7 +319,8 @@ class FolderReading:
 
     def _wanted(self, records: FileRecords) -> FileRecords:
         """The records of the days that are asked for."""
-        if self._first_on == date.min and self._last_on == date.max:
+        first, last = (records.days.bounds() if isinstance(records.days, Column) else None) or (date.min, date.max)
+        if self._first_on <= first and last <= self._last_on:
             return records
         return FileRecords.of(
             record for record in records.singly() if record.day is None or self._first_on <= record.day <= self._last_on

@@ -124,6 +124,16 @@ def test_a_record_without_a_row_is_mapped_from_the_log_with_its_chunk(load: Load
     assert load.by_purpose() == {"brought": [1, 2, 3, 8, 9, 10, 11], "mapped": [4, 5, 6, 7]}
 
 
+def test_a_slice_with_a_bad_record_in_each_chunk_waits_for_nothing(load: Load) -> None:
+    """Its rows are let go, or they would be in memory to the end of the file."""
+    load.land(bringing(1, 10, without=[2, 6, 9]))
+    assert load.conformer.has_slice(load.stream, "toy")
+    assert load.conformer.keep_up(load.stream, load.context) is None
+    load.land(bringing(11, 22, without=[13]))
+    load.conform()
+    assert load.by_purpose() == {"brought": [*range(16, 23)], "mapped": [*range(1, 16)]}
+
+
 def test_rows_of_a_batch_of_which_something_was_known_are_not_believed(load: Load) -> None:
     """Which of its records have become which of the log's isn't told: a row would go to another record."""
     load.land(bringing(3, 4))
