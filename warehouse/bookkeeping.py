@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -73,6 +73,23 @@ def rewind_watermarks(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, 
             for source, stream in ahead:
                 connection.execute("DELETE FROM meta.watermarks WHERE source = ? AND stream = ?", [source, stream])
     return ahead
+
+
+def judged(
+    record_ids: Sequence[str], ops: Sequence[str], found: Mapping[int, BadRecord], before: list[MappingReject]
+) -> list[MappingReject]:
+    """What is rejected after a chunk, its verdicts given by place: a record that comes again and fits is mended."""
+    if not found and not before:
+        return before
+    kept: dict[str, list[MappingReject]] = {}
+    for reject in before:
+        kept.setdefault(reject.record_id, []).append(reject)
+    for place, (record_id, op) in enumerate(zip(record_ids, ops, strict=True)):
+        if place in found:
+            kept.setdefault(record_id, []).append(MappingReject(record_id, found[place]))
+        elif op == "put":
+            kept.pop(record_id, None)
+    return [reject for rejects in kept.values() for reject in rejects]
 
 
 def keep_rejects(

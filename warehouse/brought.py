@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from base.columns import Column
 from connectors.stream import Brought, Stream, Target
 from models.arrow import arrow_type, find_relation
-from warehouse.land import Batch
+from warehouse.batch import Batch
 from warehouse.mapping import Columns
 from warehouse.misfits import UNFIT
 

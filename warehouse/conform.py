@@ -14,14 +14,12 @@ from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from base.clock import Clock
-from base.columns import Column
 from base.helpers import Crew, HelperError, Helpers
 from base.points import reached
 from base.text import Language
-from connectors.stream import BadRecord, MapContext, Stream
+from connectors.stream import MapContext, Stream
 from models.shapes import find_shape
 from warehouse import bookkeeping
 from warehouse.ahead import Ahead
@@ -31,6 +29,7 @@ from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
 from warehouse.engine import again
 from warehouse.layout import WAREHOUSE_ROW_GROUP
+from warehouse.log_chunks import chunk_ends, read_chunk
 from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
 from warehouse.mapping_version import mapping_version
 from warehouse.merge import Merger
@@ -191,9 +190,10 @@ class Conformer:
 
         def waiting() -> int:
             last = bookkeeping.last_seq(connection, context.source, name)
-            return last - bookkeeping.read_watermark(connection, context.source, name).seq - self._brought.waiting(context.source, name)
+            return last - bookkeeping.read_watermark(connection, context.source, name).seq
 
-        return again(connection, self._clock, waiting) >= self.large_records
+        waits = again(connection, self._clock, waiting) - self._brought.waiting(context.source, name)
+        return waits >= self.large_records
 
     def _ahead_of(self, stream: Stream[Any], context: MapContext, start: int) -> Ahead | None:
         """What helpers map of the stream, from `start` on; None: it has none."""
@@ -213,7 +213,7 @@ class Conformer:
                 if not ahead.ends:
                     return
             end = ahead.ends.popleft()
-            ahead.give(self._read_chunk(stream, context, ahead.given, end), end)
+            ahead.give(read_chunk(self._connection, context.source, stream.name, ahead.given, end), end)
 
     def _commit_slice(
         self,
@@ -299,28 +299,8 @@ class Conformer:
     def _chunk_ends(
         self, stream: Stream[Any], context: MapContext, start: int, most: int, *, halves: bool = False
     ) -> list[int]:
-        """The last `seq` of each of at most so many chunks behind `start`, or of their halves."""
         records = self._chunk_records // 2 if halves and self._chunk_records % 2 == 0 else self._chunk_records
-        found = self._connection.execute(
-            "SELECT max(seq) FROM landing.raw.records WHERE source = $1 AND stream = $2 AND seq > $3"
-            " GROUP BY seq // $4 ORDER BY max(seq) LIMIT $5",
-            [context.source, stream.name, start, records, most],
-        )
-        return [end for (end,) in found.fetchall()]
-
-    def _read_chunk(self, stream: Stream[Any], context: MapContext, first: int, last: int) -> Columns:
-        """Record id, operation, version, fetch time, origin and payload, in landing order."""
-        chunk = self._connection.execute(
-            "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, origin, payload, seq"
-            " FROM landing.raw.records WHERE source = ? AND stream = ? AND seq > ? AND seq <= ?",
-            [context.source, stream.name, first, last],
-        ).to_arrow_table()
-        # The log lies in its order; asking the engine for it would have it copy all payloads once more.
-        if not _is_ascending(chunk["seq"]):
-            chunk = chunk.sort_by("seq")
-        # The payload stays bytes: the typed decoders read them without a detour over text.
-        columns: list[Column[Any]] = [Column(column.combine_chunks()) for column in chunk.columns[:5]]
-        return [*columns, Column(chunk["payload"].combine_chunks(), as_bytes=True)]
+        return chunk_ends(self._connection, context.source, stream.name, start=start, records=records, most=most)
 
     def _mapped(
         self, stream: Stream[Any], context: MapContext, start: int, ends: Sequence[int]
@@ -334,7 +314,7 @@ class Conformer:
                 if found is not None:
                     yield found.head, found
                     continue
-                columns = self._read_chunk(stream, context, *chunk)
+                columns = read_chunk(self._connection, context.source, stream.name, *chunk)
                 yield columns, map_records(stream.map, context, columns, stream.map_many)
             return
         while ahead.taken != ends[-1]:
@@ -354,7 +334,7 @@ class Conformer:
             mapped, misfits = Mapped([]), {}
         else:
             misfits = staging.append(mapped.made, versions, report.read)
-        report.rejects = _judged(columns, {**dict(mapped.rejects), **misfits}, report.rejects)
+        report.rejects = bookkeeping.judged(columns[0], columns[1], {**dict(mapped.rejects), **misfits}, report.rejects)
         if mapped.told:
             self._stage_tombstones(columns, mapped.told, report.read)
         report.let_go += mapped.let_go
@@ -394,24 +374,3 @@ class Conformer:
 def _start(version: str, mark: bookkeeping.Watermark) -> int:
     # What decides a record's meaning has changed: everything is read again.
     return mark.seq if mark.mapping_version == version else 0
-
-
-def _judged(
-    columns: Columns, found: Mapping[int, BadRecord], before: list[bookkeeping.MappingReject]
-) -> list[bookkeeping.MappingReject]:
-    """What is rejected after a chunk, its verdicts given by place: a record that comes again and fits is mended."""
-    if not found and not before:
-        return before
-    kept: dict[str, list[bookkeeping.MappingReject]] = {}
-    for reject in before:
-        kept.setdefault(reject.record_id, []).append(reject)
-    for place, (record_id, op) in enumerate(zip(columns[0], columns[1], strict=True)):
-        if place in found:
-            kept.setdefault(record_id, []).append(bookkeeping.MappingReject(record_id, found[place]))
-        elif op == "put":
-            kept.pop(record_id, None)
-    return [reject for rejects in kept.values() for reject in rejects]
-
-
-def _is_ascending(numbers: pa.ChunkedArray) -> bool:
-    return pc.all(pc.less(numbers[:-1], numbers[1:])).as_py() is not False
