@@ -62,6 +62,7 @@ class Load:
 
     def __init__(self, toy: Toy, warehouse: Warehouse, **options: Any) -> None:
         self.toy = toy
+        self.warehouse = warehouse
         self.connection = warehouse.connection
         self.context = map_context(toy.project(), toy.project().sources["toy"])
         self.stream: Stream[Any] = Stream(
@@ -69,7 +70,7 @@ class Load:
             label=toy.connector().stream("deals").label,
         )  # fmt: skip
         self.conformer = Conformer(warehouse, toy.clock, **{"chunk_records": 4, "slice_chunks": 2, **options})
-        self.landing = Landing(self.connection, toy.clock)
+        self.landing = Landing(warehouse)
 
     def land(self, found: Page) -> None:
         batch = Batch()
@@ -170,7 +171,7 @@ def test_nothing_of_a_forgotten_person_comes_along(load: Load, tmp_path: Path) -
     """The payload was cleaned on its way to the log; the row was made before."""
     forgotten = open_forgotten(tmp_path)
     forgotten.add(["+79161234567"], [], [], [], money=True)
-    load.landing = Landing(load.connection, load.toy.clock, forgotten=forgotten)
+    load.landing = Landing(load.warehouse, forgotten=forgotten)
     load.land(bringing(1, 2))
     load.conform()
     assert load.by_purpose() == {"brought": [], "mapped": [1, 2]}

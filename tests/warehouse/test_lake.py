@@ -21,6 +21,7 @@ from base.errors import BusyError, WarehouseError
 from base.secrets import Secret
 from base.text import Text
 from connectors.stream import Page
+from flows.steps.sources import files_of
 from flows.steps.sync import SyncReport, sync
 from tests import postgres
 from tests.engine import make_lake, opened_lake
@@ -172,7 +173,7 @@ def test_what_is_read_between_transactions_is_read_again_after_a_restart(toy: To
     assert {stream.stream: stream.rows for stream in report.streams}["deals"] == 2
     assert project.lake is not None
     with opened_lake(project.lake) as connection:
-        landing = Landing(connection, toy.clock)
+        landing = Landing(Warehouse(files_of(project), connection, toy.clock))
         postgres.server().restart()
         assert landing.position("toy", "deals") is None
         found = connection.execute("SELECT deal_id, is_deleted FROM core.deals ORDER BY 1").fetchall()
