@@ -90,6 +90,7 @@ def run_campaign(folder: Path, plan: Plan) -> Outcome:
         lake = Lake(address=server.address(database), data_path=folder / "data")
         _load_for_a_while(folder, plan, server, database, company, lake, outcome)
         company.tell()
+        outcome.wrong += [f"the sources lagged behind the clock at {moment}" for moment in company.late]
         if not outcome.wrong:
             _end(folder, company, lake, outcome)
     return outcome

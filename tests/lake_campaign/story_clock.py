@@ -24,7 +24,11 @@ class StoryClock:
     last: datetime
 
     def now(self) -> datetime:
-        passed = timedelta(seconds=(time.time() - self.origin) * self.speed)
+        return self.at(0.0)
+
+    def at(self, seconds: float) -> datetime:
+        """What the clock will show in so many real seconds."""
+        passed = timedelta(seconds=(time.time() + seconds - self.origin) * self.speed)
         return min(self.last, self.first + passed).astimezone(UTC)
 
     def monotonic(self) -> float:
