@@ -44,10 +44,10 @@ class FileStates:
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
-        self._clock = clock
+        self.clock = clock
 
     def open(self, name: str) -> FileState:
-        return FileState(self._folder / f"{name.replace('/', '-')}.json", self._clock)
+        return FileState(self._folder / f"{name.replace('/', '-')}.json", self.clock)
 
 
 class FileState:
