@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from base.columns import Column
 from connectors.stream import Brought, Stream, Target
-from models.arrow import arrow_type, find_relation
+from models.shapes import find_shape
 from warehouse.batch import Batch
 from warehouse.mapping import Columns
 from warehouse.misfits import UNFIT
@@ -102,8 +102,8 @@ def _typed(brings: Brought, batch: Batch) -> pa.Table | None:
     columns = {_ID: ids, _VERSION: versions, _IS_THERE: rows.is_valid()}
     made = {name: pc.struct_field(rows, name) for name in kind.names}
     made |= {brings.record_id: ids, brings.origin: batch.origins.arrow(pa.string())}
-    types = find_relation(brings.into.relation).columns
+    shape = find_shape(brings.into.relation)
     try:
-        return pa.table(columns | {name: made[name].cast(arrow_type(types[name])) for name in brings.into.columns})
+        return pa.table(columns | {name: made[name].cast(shape.arrow_type(name)) for name in brings.into.columns})
     except UNFIT:
         return None  # a value that no column holds: its record is told when it is mapped

@@ -160,7 +160,8 @@ def test_a_load_by_helpers_ends_as_a_load_without_them(tmp_path: Path) -> None:
         for file, text in STATEMENTS.items():
             write(tmp_path / name, file, text)
         settings = OnecSettings(type="onec", path=str(tmp_path / name))
-        var = tmp_path / name / "var"
+        # Beside the statements: what lies among them is read.
+        var = tmp_path / f"{name}-var"
         project = Project(
             root=tmp_path, config_path=tmp_path / "voronka.toml", company=Company(zone=ZoneInfo("Europe/Moscow")),
             warehouse_path=var / "warehouse.duckdb", raw_path=var / "raw.duckdb", lake=None,
