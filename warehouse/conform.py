@@ -27,7 +27,6 @@ from warehouse.batch import Batch
 from warehouse.brought import BroughtAlong, BroughtRows
 from warehouse.compare import write_load_changes
 from warehouse.database import Warehouse
-from warehouse.engine import again
 from warehouse.layout import WAREHOUSE_ROW_GROUP
 from warehouse.log_chunks import chunk_ends, read_chunk
 from warehouse.mapping import MODULE, Columns, Mapped, collector_at_rest, map_records
@@ -192,7 +191,7 @@ class Conformer:
             last = bookkeeping.last_seq(connection, context.source, name)
             return last - bookkeeping.read_watermark(connection, context.source, name).seq
 
-        waits = again(connection, self._clock, waiting) - self._brought.waiting(context.source, name)
+        waits = self._warehouse.again(waiting) - self._brought.waiting(context.source, name)
         return waits >= self.large_records
 
     def _ahead_of(self, stream: Stream[Any], context: MapContext, start: int) -> Ahead | None:

@@ -27,7 +27,6 @@ from flows.steps.state import StreamState
 from warehouse import bookkeeping
 from warehouse.batch import Batch
 from warehouse.database import Warehouse, open_warehouse
-from warehouse.engine import again
 from warehouse.forgotten import load_forgotten
 from warehouse.land import Landing, StreamRun
 from warehouse.layout import ROW_GROUP_RECORDS
@@ -178,7 +177,7 @@ class _Sync:
 
     def _rewind(self) -> None:
         connection = self._warehouse.connection
-        rewound = again(connection, self._clock, lambda: bookkeeping.rewind_watermarks(connection))
+        rewound = self._warehouse.again(lambda: bookkeeping.rewind_watermarks(connection))
         if rewound:
             self._progress.say(
                 say(
