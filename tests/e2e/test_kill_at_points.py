@@ -35,5 +35,5 @@ def test_a_kill_at_a_named_point_leaves_no_trace(served: Served, point: str) -> 
     process.communicate(timeout=NIGHT_SECONDS)
     assert process.returncode == -signal.SIGKILL, f"{point} was never reached"
 
-    assert_no_torn_batch(config)
+    assert_no_torn_batch(served, config)
     assert_whole(served, config)

@@ -24,5 +24,5 @@ def test_a_kill_at_a_random_moment_leaves_no_trace(served: Served, seed: int) ->
     process.kill()
     process.communicate(timeout=120)
 
-    assert_no_torn_batch(config)
+    assert_no_torn_batch(served, config)
     assert_whole(served, config)
