@@ -1,6 +1,6 @@
 """The folder of exports: which files are in it, and which of them are known already. Files are never moved or changed.
 
-A file is known by its content (SHA-256), so renaming or copying it reads nothing again; size and time of change spare
+A file is known by its content (BLAKE2b), so renaming or copying it reads nothing again; size and time of change spare
 computing the digest of what plainly didn't change.
 """
 
@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from hashlib import sha256
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
@@ -141,9 +141,14 @@ def _stat(path: Path, folder: Path) -> FoundFile | None:
     return FoundFile(path.relative_to(folder).as_posix(), path, status.st_size, status.st_mtime_ns)
 
 
+def _empty_digest() -> blake2b:
+    """Half the time of SHA-256 where the processor has no instructions for that."""
+    return blake2b(digest_size=32)
+
+
 def digest_of(stream: BinaryIO) -> str:
     stream.seek(0)
-    digest = sha256()
+    digest = _empty_digest()
     while chunk := stream.read(1 << 20):
         digest.update(chunk)
     return digest.hexdigest()
@@ -241,7 +246,7 @@ def digested(file: FoundFile, stream: BinaryIO, memory: Memory) -> Iterator[Call
 
 def _digest_beside(descriptor: int) -> str:
     """What `digest_of` gives; the file's place stays where it is."""
-    digest, place = sha256(), 0
+    digest, place = _empty_digest(), 0
     while chunk := os.pread(descriptor, 1 << 20, place):
         digest.update(chunk)
         place += len(chunk)
