@@ -89,14 +89,15 @@ def _tell_deal(world: AmocrmWorld, story: Story, deal: Deal, now: datetime, reas
                 "companies": [] if deal.company_id is None else [{"id": deal.company_id}],
                 "contacts": [{"id": deal.contact_id, "is_main": True}],
                 "loss_reason": [reason] if reason else [],
-                "catalog_elements": _tell_invoice(world, deal, amount),
+                "catalog_elements": _tell_invoice(world, deal, amount, amount_changed_at),
             },
         },
     )
 
 
-def _tell_invoice(world: AmocrmWorld, deal: Deal, amount: Decimal) -> list[Record]:
-    """The deal's invoice as an element of the list of invoices; gives the deal's link to it."""
+def _tell_invoice(world: AmocrmWorld, deal: Deal, amount: Decimal, changed_at: datetime) -> list[Record]:
+    """The deal's invoice as an element of the list of invoices; gives the deal's link to it. Its sum follows the
+    deal's, and as at the vendor that moves its time of change."""
     if deal.invoice_number is None:
         return []
     option_id, label = BILL_STATUSES["created"]
@@ -115,7 +116,7 @@ def _tell_invoice(world: AmocrmWorld, deal: Deal, amount: Decimal) -> list[Recor
         "created_by": deal.owner,
         "updated_by": deal.owner,
         "created_at": created_at,
-        "updated_at": created_at,
+        "updated_at": max(created_at, to_unix(changed_at)),
         "is_deleted": None,
         "catalog_id": INVOICE_CATALOG_ID,
         "custom_fields_values": values,
