@@ -4,7 +4,9 @@
 calls, about five events and a payment each are made by SQL and resolved, in files; a lake gets each record so many
 times (benchmarks/multiply.py says how copies differ). Its PostgreSQL is the benchmark's own and waits for no disk. Then
 the commands run as processes: the last month from nothing, and again. With `--year` the last twelve months, from
-nothing, one at a time and `--jobs` at a time in turn, on the lake; with `--files` on the files instead.
+nothing, one at a time and `--jobs` at a time in turn, on the lake; with `--files` on the files instead. `--months 1 6
+12 36` are lengths of history, a lake each: a shorter one lacks what was over before, so the month is the same. With
+`--more 5000000` so many deals of another account come through its connector first, from a server on this machine.
 """
 
 from __future__ import annotations
@@ -16,18 +18,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import duckdb
 
 from base.clock import SystemClock
+from benchmarks.first_load import served
 from benchmarks.generate import Size, generate
 from benchmarks.measure import Cost, reference_seconds, run
-from benchmarks.multiply import NO_RECORDS, copied
+from benchmarks.multiply import NO_RECORDS, copied, copy_cut
 from benchmarks.summary import US, Line, line_of
 from flows.project import Project
 from flows.steps.recompute import recompute
 from flows.steps.sources import files_of
+from metrics.periods import add_months
 from metrics.resolve.incremental import store_state
 from metrics.resolve.versions import present_versions, store_versions
 from models import WAREHOUSE
@@ -63,6 +68,13 @@ type = "onec"
 path = "exports"
 """
 START = "import sys; from voronka.cli import main; sys.exit(main())"
+ANOTHER = """
+[sources.another]
+type = "amocrm"
+base_url = "{url}"
+token = "benchmark"
+requests_per_second = 1000000
+"""
 # Of core what a company has one of, whatever its size.
 _SMALL = {"people", "identities", "stages", "lines", "calendar", "pipelines", "pipeline_stages", "users"}
 # What sources and resolve leave in this order: as days come.
@@ -74,18 +86,30 @@ COMPUTED = (
 )
 
 
+def configure(folder: Path, config: str) -> Project:
+    (folder / "exports").mkdir(parents=True, exist_ok=True)
+    path = folder / "voronka.toml"
+    path.write_text(config, encoding="utf-8")
+    return load_project(path)
+
+
 def prepare_files(folder: Path, deals: int) -> Project:
     """A resolved company in files, unless the folder has it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "voronka.toml"
-    (folder / "exports").mkdir(exist_ok=True)
-    config.write_text(CONFIG, encoding="utf-8")
-    project = load_project(config)
+    project = configure(folder, CONFIG)
     if not (folder / "resolved").exists():
         with open_warehouse(files_of(project), command="generate", clock=SystemClock()) as warehouse:
             generate(warehouse.connection, Size(deals, MONTHS, CALLS, UNTIL))
         recompute(project, [])
         (folder / "resolved").touch()
+    return project
+
+
+def prepare_shorter(folder: Path, base: Project, months: int) -> Project:
+    """The company of `base` with so many months of history, unless the folder has it."""
+    project = configure(folder, CONFIG)
+    if not (folder / "cut").exists():
+        copy_cut(files_of(base), files_of(project), add_months(UNTIL, -months), SystemClock())
+        (folder / "cut").touch()
     return project
 
 
@@ -103,16 +127,11 @@ def postgres(folder: Path) -> Iterator[Server]:
         server.stop_well()
 
 
-def prepare_lake(folder: Path, server: Server, base: Project, copies: int) -> Project:
-    """A lake with so many copies of the company, unless the folder has it."""
-    name = f"copies_{copies}"
+def prepare_lake(folder: Path, server: Server, base: Project, name: str, copies: int) -> Project:
+    """A lake `name` with so many copies of the company, unless the folder has it."""
     lake = Lake(address=server.address(name), data_path=folder / "data")
-    (folder / "exports").mkdir(parents=True, exist_ok=True)
-    config = folder / "voronka.toml"
-    config.write_text(
-        f'{CONFIG}\n[warehouse]\npath = "{lake.shown}"\ndata_path = "{lake.data_path}"\n', encoding="utf-8"
-    )
-    project = load_project(config)
+    config = f'{CONFIG}\n[warehouse]\npath = "{lake.shown}"\ndata_path = "{lake.data_path}"\n'
+    project = configure(folder, config)
     if not (folder / "filled").exists():
         server.query(f"CREATE DATABASE {name} TEMPLATE template0")
         with closing(connect(files_of(project))) as connection:
@@ -170,6 +189,21 @@ def measure(project: Project, server: Server | None, arguments: Sequence[str], w
     return line_of(what, US, count, cost)
 
 
+def measure_load(project: Project, server: Server, rows: int, said: str) -> list[Line]:
+    """So many deals more through a connector, into a lake that has none of that account; and the first month after
+    it, which ties them."""
+    with served(rows) as url:
+        plain = project.config_path.read_text(encoding="utf-8")
+        project.config_path.write_text(plain + ANOTHER.format(url=url), encoding="utf-8")
+        arguments = ["sync", "another"]
+        lines = [measure(project, server, arguments, f"{rows:,} deals more, {said}", rows)]
+    with open_warehouse(files_of(project), command="count", clock=SystemClock()) as warehouse:
+        found = warehouse.connection.execute("SELECT count(*) FROM core.deals WHERE source = 'another'").fetchone()
+    if found != (rows,):
+        raise AssertionError(f"{found} deals instead of {rows}")
+    return [*lines, measure(project, server, ["recompute", MONTH], f"a month that ties them, {said}", rows)]
+
+
 def measure_month(project: Project, server: Server | None, said: str, count: int) -> list[Line]:
     forget(project)
     return [
@@ -190,10 +224,12 @@ def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser = argparse.ArgumentParser(description="Recomputing a month, and a year, in a large lake.")
     parser.add_argument("--deals", type=int, default=50_000, help="of the company that is copied")
     parser.add_argument("--copies", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--months", type=int, nargs="+", default=[MONTHS], help="of history")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where companies stay, to be used again")
     parser.add_argument("--year", action="store_true", help="twelve months by one and by several instead of one month")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--files", action="store_true", help="on the files that lakes are filled from")
+    parser.add_argument("--more", type=int, default=0, metavar="DEALS", help="of another account, by its connector")
     parser.add_argument("--only-fill", action="store_true", help="make the companies, measure nothing")
     chosen = parser.parse_args(arguments)
     lines: list[Line] = []
@@ -204,22 +240,29 @@ def main(arguments: Sequence[str] | None = None) -> list[Line]:
             "| what | wall s | CPU s | PostgreSQL, CPU s | peak RSS, MB | ten million additions, CPU s |\n" + "|---" * 6
         )
         if chosen.files:
-            return _measure(base, None, chosen, 1)
+            return _measure(base, None, chosen, 1, MONTHS)
         with postgres(kept / "pg") as server:
-            for copies in chosen.copies:
-                project = prepare_lake(kept / f"lake-{copies}", server, base, copies)
-                lines += _measure(project, server, chosen, copies)
+            for copies, months in product(chosen.copies, chosen.months):
+                size, company = str(copies), base
+                if months < MONTHS:
+                    size, company = f"{copies}-{months}", prepare_shorter(kept / f"files-{months}", base, months)
+                name = f"copies_{size}".replace("-", "_")
+                project = prepare_lake(kept / f"lake-{size}", server, company, name, copies)
+                lines += _measure(project, server, chosen, copies, months)
     return lines
 
 
-def _measure(project: Project, server: Server | None, chosen: argparse.Namespace, copies: int) -> list[Line]:
+def _measure(
+    project: Project, server: Server | None, chosen: argparse.Namespace, copies: int, months: int
+) -> list[Line]:
     if chosen.only_fill:
         return []
-    calls = chosen.deals * CALLS * copies
-    said = f"{calls:,} calls in {'a lake' if server else 'files'}"
+    calls = chosen.deals * CALLS * copies * months // MONTHS
+    said = f"{months} months, {calls:,} calls in {'a lake' if server else 'files'}"
     if chosen.year:
         return measure_year(project, server, said, calls, chosen.jobs)
-    return measure_month(project, server, said, calls)
+    more = measure_load(project, server, chosen.more, said) if server and chosen.more else []
+    return more + measure_month(project, server, said, calls)
 
 
 if __name__ == "__main__":

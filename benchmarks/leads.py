@@ -24,8 +24,9 @@ USER_COUNT = 20
 PIPELINE = 4_001
 WON, LOST = 142, 143
 STAGES = (61_001, 61_002, 61_003, 61_004, WON, LOST)
-# One to three records share a second, as where robots edit; 200,000 of them take five years.
+# One to three records share a second, as where robots edit; 200,000 of them take five years, and so do more.
 STEPS = (0, 900, 1_500)
+FIVE_YEARS = 200_000
 GOODS = ("Насос ЦНС-60", "Фильтр тонкой очистки", "Котёл отопительный", "Монтаж под ключ", "Сервисный договор")
 CITIES = ("Казань", "Екатеринбург", "Новосибирск", "Нижний Новгород", "Краснодар")
 SITES = ("yandex", "google", "vk", "direct", "telegram")
@@ -55,9 +56,10 @@ def lead_records(count: int) -> Iterator[dict[str, Any]]:
     # Ids don't follow the time of change: old deals are edited too.
     chance.shuffle(numbers)
     second = FIRST_SECOND
+    steps = [step * FIVE_YEARS // max(count, FIVE_YEARS) for step in STEPS]
     for number in numbers:
         draw = _dice(number)
-        second += draw(STEPS)
+        second += draw(steps)
         yield _lead(number, second, draw)
 
 

@@ -7,10 +7,14 @@ else; the day decides the order, as it does where resolve writes.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from datetime import date
 
 import duckdb
+
+from base.clock import Clock
+from warehouse.database import Files, open_warehouse
 
 # What a copy needs a value of its own for.
 _IDS = frozenset(
@@ -39,7 +43,16 @@ def multiply(connection: duckdb.DuckDBPyConnection, copies: int) -> None:
     connection.execute("CHECKPOINT")
 
 
-def cut(connection: duckdb.DuckDBPyConnection, first: date) -> None:
+def copy_cut(whole: Files, part: Files, first: date, clock: Clock) -> None:
+    """The files of `whole` as `part`, without what was over before the day `first`."""
+    for copied_from, copied_to in ((whole.warehouse, part.warehouse), (whole.raw, part.raw)):
+        copied_to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(copied_from, copied_to)
+    with open_warehouse(part, command="benchmark", clock=clock) as warehouse:
+        _cut(warehouse.connection, first)
+
+
+def _cut(connection: duckdb.DuckDBPyConnection, first: date) -> None:
     """Forget what was over before the day `first`; what stood open then stays, and so do the days after it."""
     over = ("local_date", "valid_to", "left_at", "occurred_at", "closed_at", "paid_on")
     rows = connection.execute(

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,13 +24,13 @@ import duckdb
 
 from benchmarks.generate import COMPANY, UNTIL, Size, files_in, generate_files, make_clock
 from benchmarks.measure import run
-from benchmarks.multiply import cut, multiply
+from benchmarks.multiply import copy_cut, multiply
 from benchmarks.summary import BY_HAND, US, Line
 from metrics.availability import find_availability
 from metrics.catalogue import Catalogue, load_catalogue
 from metrics.compute import recompute
 from metrics.facts import stage_facts
-from metrics.periods import parse_period
+from metrics.periods import add_months, parse_period
 from metrics.resolve import resolve
 from models.heads import WAREHOUSE_REVISION
 from warehouse.database import open_warehouse
@@ -143,12 +141,7 @@ def prepare_cut(folder: Path, whole: Path, months: int) -> None:
     """The company of the folder `whole` with so many months of history, unless `folder` has it."""
     if _is_prepared(folder):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("warehouse.duckdb", "raw.duckdb"):
-        shutil.copyfile(whole / name, folder / name)
-    years, month = divmod(UNTIL.year * 12 + UNTIL.month - 1 - months, 12)
-    with open_warehouse(files_in(folder), command="benchmark", clock=make_clock()) as warehouse:
-        cut(warehouse.connection, date(years, month + 1, 1))
+    copy_cut(files_in(whole), files_in(folder), add_months(UNTIL, -months), make_clock())
     _mark(folder).write_text(WAREHOUSE_REVISION, encoding="utf-8")
 
 

@@ -169,7 +169,7 @@ def _purpose(number: int, day: date) -> str:
 
 
 def _amount(number: int) -> Decimal:
-    return Decimal(1_000_00 + number * 7_919 % 90_000_000) / 100
+    return Decimal(1_000_00 + number * 7_919 % 90_000_000).scaleb(-2)  # two places always, as banks write them
 
 
 def _is_outgoing(number: int) -> bool:

@@ -61,7 +61,7 @@ def parse_period(text: str) -> list[Period]:
 def month_of(day: date) -> Period:
     """The calendar month a local day belongs to."""
     starts_on = day.replace(day=1)
-    return Period(starts_on, _add_months(starts_on, 1), f"{day:%Y-%m}")
+    return Period(starts_on, add_months(starts_on, 1), f"{day:%Y-%m}")
 
 
 def _parse_one(name: str, text: str) -> Period:
@@ -70,7 +70,7 @@ def _parse_one(name: str, text: str) -> Period:
             return month_of(date(int(match[1]), int(match[2]), 1))
         if match := _QUARTER.fullmatch(name):
             starts_on = date(int(match[1]), 3 * int(match[2]) - 2, 1)
-            return Period(starts_on, _add_months(starts_on, 3), name)
+            return Period(starts_on, add_months(starts_on, 3), name)
         if match := _WEEK.fullmatch(name):
             monday = date.fromisocalendar(int(match[1]), int(match[2]), 1)
             return Period(monday, monday + timedelta(days=7), name)
@@ -89,7 +89,8 @@ def _parse_month(name: str, text: str) -> Period:
     return _parse_one(name, text)
 
 
-def _add_months(first_of_month: date, count: int) -> date:
+def add_months(first_of_month: date, count: int) -> date:
+    """The first of the month so many later, or earlier where `count` is negative."""
     months = first_of_month.year * 12 + first_of_month.month - 1 + count
     return date(months // 12, months % 12 + 1, 1)
 

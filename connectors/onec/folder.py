@@ -227,21 +227,22 @@ class Memory:
 
 
 @contextmanager
-def digested(file: FoundFile, stream: BinaryIO, memory: Memory) -> Iterator[Callable[[], str] | None]:
-    """The digest of an open file, to be asked for in the context; None: its content is known.
+def digested(file: FoundFile, stream: BinaryIO, memory: Memory) -> Iterator[Callable[[], Callable[[], str]] | None]:
+    """What begins the digest of an open file and gives the question for it, to be asked in the context; None: its
+    content is known.
 
-    A large file that can't be known is read meanwhile by whoever has the stream: its digest takes seconds.
+    That of a large file that can't be known is made beside what else is done with the stream: it takes seconds.
     """
     if file.size >= LARGE_BYTES and not memory.may_know(file.size) and hasattr(os, "pread"):
         with ThreadPoolExecutor(1, thread_name_prefix="digest") as beside:
-            yield beside.submit(_digest_beside, stream.fileno()).result
+            yield lambda: beside.submit(_digest_beside, stream.fileno()).result
         return
     digest = digest_of(stream)
     if memory.knows(digest):
         memory.remember(file, digest)
         yield None
     else:
-        yield lambda: digest
+        yield lambda: lambda: digest
 
 
 def _digest_beside(descriptor: int) -> str:

@@ -24,7 +24,9 @@ from connectors.onec.movements import (
 )
 from connectors.onec.particulars import Particulars
 from connectors.onec.parts import Finding
+from connectors.onec.payments import Payments
 from connectors.onec.statement import Block, ClosedDocument, Entry
+from connectors.stream import MapContext
 
 # Harvested together: enough to be worth a block of the spool, few enough to be kept in memory.
 STRETCH_DOCUMENTS = 512
@@ -67,11 +69,12 @@ class Harvest:
 
 
 class Harvester:
-    """Takes documents one after the other; `take_in` ends it."""
+    """Takes documents one after the other; `take_in` ends it. With `mapping` their payments are mapped on the way."""
 
-    def __init__(self, own: OwnAccounts) -> None:
+    def __init__(self, own: OwnAccounts, mapping: MapContext | None = None) -> None:
         self.documents = 0
         self._own = own
+        self._payments = Payments(mapping) if mapping is not None else None
         self._kept = Kept()
         self._found = Harvest()
 
@@ -80,12 +83,12 @@ class Harvester:
         self.documents += 1
         found = self._found
         found.last_line = line
-        if isinstance(document, ClosedDocument) and (movement := common_movement(document.told(), self._own)):
+        written = document.particulars()
+        if isinstance(document, ClosedDocument) and (movement := common_movement(written, self._own)):
             found.has_dates, found.is_torn = True, False
-            self._keep(line, movement, document.payload(movement))
+            self._keep(line, movement, document.payload(movement), written)
             found.ledger.add(movement)
             return
-        written = document.particulars()
         found.has_dates = found.has_dates or bool(written.debited or written.credited)
         found.is_torn = isinstance(document, Block) and not document.is_closed
         if found.is_torn and not _is_whole(written):
@@ -97,13 +100,15 @@ class Harvester:
             found.findings.append(_unreadable(document, line, error))
             return
         for movement in movements:
-            self._keep(line, movement, document.payload(movement))
+            self._keep(line, movement, document.payload(movement), written)
         if len(movements) > 1:
             found.between.append(Transfer(0, line, bool(written.debited), bool(written.credited), movements))
         else:
             found.ledger.add(movements[0])
 
-    def _keep(self, line: int, movement: Movement, payload: bytes) -> None:
+    def _keep(self, line: int, movement: Movement, payload: bytes, written: Particulars) -> None:
+        if self._payments is not None:
+            self._payments.add(written, movement)
         kept, key = self._kept, natural_key(movement)
         kept.lines.append(line)
         kept.ids.append(record_id(movement, key))
@@ -117,6 +122,8 @@ class Harvester:
         """All of it; the harvester begins anew."""
         found = self._found
         found.documents = self.documents
+        if self._payments is not None:
+            self._kept.payments = self._payments.take_in()
         found.packed, found.keys = pack(self._kept)
         self.documents, self._kept, self._found = 0, Kept(), Harvest()
         return found

@@ -29,6 +29,7 @@ class Kept:
     own_accounts: list[str] = field(default_factory=list)
     directions: list[str] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)  # movements.natural_key
+    payments: bytes = b""  # of all of them, or none (payments.py)
 
 
 class Packed(msgspec.Struct, array_like=True, frozen=True):
@@ -47,6 +48,7 @@ class Packed(msgspec.Struct, array_like=True, frozen=True):
     direction_ends: bytes
     directions: bytes
     keys: bytes
+    payments: bytes
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -66,6 +68,7 @@ def pack(kept: Kept) -> tuple[bytes, bytes]:
         *_texts(kept.own_accounts),
         *_texts(kept.directions),
         keys,
+        kept.payments,
     )
     return _ENCODER.encode(packed), keys
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -12,7 +12,7 @@ from base.tax_ids import clean_tax_id
 from base.text import say
 from connectors.onec.money_kinds import BANK_TRANSIT, Facts, Kind, currency_of, kind_of
 from connectors.onec.movements import DocumentError, Movement, clean_account, read_movement
-from connectors.onec.particulars import PAYEE, PAYER, Particulars
+from connectors.onec.particulars import Particulars
 from connectors.onec.settings import OnecSettings
 from connectors.stream import BadRecord, Brought, MapContext, RawRecord, Rows, target
 
@@ -22,49 +22,14 @@ PAYMENTS = target(
     " own_account purpose document_number document_on file channel",
 )
 CHANNEL = "statement"
-# Payments of large statements are mapped while they land (payments.py).
+# Payments of large statements are mapped as their documents are read (payments.py).
 BROUGHT = Brought(PAYMENTS, record_id="payment_id", origin="file")
-
-_KEYS = {
-    "payer": PAYER,
-    "payer_name": f"{PAYER}1",
-    "payee": PAYEE,
-    "payee_name": f"{PAYEE}1",
-    "payer_status": "СтатусСоставителя",
-    "budget_code": "ПоказательКБК",
-    "purpose": "НазначениеПлатежа",
-    **{f"purpose_{line}": f"НазначениеПлатежа{line}" for line in range(1, 7)},
-}
-
-
-class Document(Particulars, frozen=True, rename=_KEYS):
-    """What a payment is made of, as written; the other keys stay in the payload and aren't even decoded."""
-
-    payer: str = ""
-    payer_name: str = ""
-    payee: str = ""
-    payee_name: str = ""
-    payer_status: str = ""
-    budget_code: str = ""
-    purpose: str = ""
-    purpose_1: str = ""
-    purpose_2: str = ""
-    purpose_3: str = ""
-    purpose_4: str = ""
-    purpose_5: str = ""
-    purpose_6: str = ""
-
-    @property
-    def whole_purpose(self) -> str:
-        """The purpose, else its lines joined; never both, which would double every number in it."""
-        lines = (self.purpose_1, self.purpose_2, self.purpose_3, self.purpose_4, self.purpose_5, self.purpose_6)
-        return self.purpose or " ".join(line for line in lines if line)
 
 
 class Stored(msgspec.Struct):
     """A payload: the document's keys, and from which own account it is seen."""
 
-    document: Document
+    document: Particulars
     own_account: str
     direction: Literal["in", "out"]
     is_between_own: bool
@@ -82,11 +47,7 @@ class Party(msgspec.Struct, frozen=True):
 
 
 def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
-    """One payment: positive came in, negative went out. VAT has the payment's sign.
-
-    `paid_on` is the own side's booked day. `payer_…` is the other party, whoever paid. The payer's tax id stays empty
-    where a bank stands between: it would be the bank's.
-    """
+    """One payment, see `payment_of`."""
     stored = _DECODER.decode(record.payload)
     document = stored.document
     try:
@@ -95,34 +56,40 @@ def map_movement(record: RawRecord, context: MapContext, rows: Rows) -> None:
         raise BadRecord(
             error.code, error.message, path=f"$.document.{error.key}", expected=error.expected, got=error.got
         ) from None
-    sign = 1 if stored.direction == "in" else -1
-    other = _other_party(document, stored.direction)
+    rows.add(PAYMENTS, (record.record_id, *payment_of(document, movement, context), record.origin, CHANNEL))
+
+
+def payment_of(document: Particulars, movement: Movement, context: MapContext) -> tuple[Any, ...]:
+    """The columns between the id and the file: positive came in, negative went out. VAT has the payment's sign.
+
+    `paid_on` is the own side's booked day. `payer_…` is the other party, whoever paid. The payer's tax id stays empty
+    where a bank stands between: it would be the bank's.
+
+    Raises:
+        BadRecord: the account's currency is unknown.
+    """
+    sign = 1 if movement.direction == "in" else -1
+    other = _other_party(document, movement.direction)
     purpose = document.whole_purpose
     cleaned = clean_purpose(purpose)
     vat = read_vat_amount(cleaned)
-    currency = _currency(stored.own_account, context)
+    currency = _currency(movement.own_account, context)
     amount = sign * movement.amount
-    rows.add(
-        PAYMENTS,
-        (
-            record.record_id,
-            movement.booked_on,
-            amount,
-            currency,
-            amount if currency == context.currency else None,
-            # A text can't hold more VAT than money: such a figure was misread or torn.
-            sign * vat if vat is not None and vat < movement.amount else None,
-            _kind(document, movement, other, cleaned, context),
-            other.name or None,
-            None if movement.other.startswith(BANK_TRANSIT) else other.tax_id,
-            other.account or None,
-            stored.own_account or None,
-            purpose or None,
-            movement.number or None,
-            movement.ordered_on,
-            record.origin,
-            CHANNEL,
-        ),
+    return (
+        movement.booked_on,
+        amount,
+        currency,
+        amount if currency == context.currency else None,
+        # A text can't hold more VAT than money: such a figure was misread or torn.
+        sign * vat if vat is not None and vat < movement.amount else None,
+        _kind(document, movement, other, cleaned, context),
+        other.name or None,
+        None if movement.other.startswith(BANK_TRANSIT) else other.tax_id,
+        other.account or None,
+        movement.own_account or None,
+        purpose or None,
+        movement.number or None,
+        movement.ordered_on,
     )
 
 
@@ -134,7 +101,7 @@ _BEFORE_NAME = re.compile(r"^(?:ИНН\s*)?\d{10,12}(?:[\\/]\d{9})?[,\s]*", re.I
 _BEHIND_NAME = re.compile(r"\s+р/с\s+\d{20}.*$|//.*$", re.IGNORECASE)
 
 
-def _other_party(document: Document, direction: Literal["in", "out"]) -> Party:
+def _other_party(document: Particulars, direction: Literal["in", "out"]) -> Party:
     if direction == "in":
         return Party(
             bare_name(document.payer_name or document.payer),
@@ -169,7 +136,7 @@ def _currency(account: str, context: MapContext) -> str:
         ) from None
 
 
-def _kind(document: Document, movement: Movement, other: Party, purpose: str, context: MapContext) -> Kind:
+def _kind(document: Particulars, movement: Movement, other: Party, purpose: str, context: MapContext) -> Kind:
     if _is_own_transfer(document, movement, other, context):
         return "own_transfer"
     return kind_of(
@@ -182,7 +149,7 @@ def _kind(document: Document, movement: Movement, other: Party, purpose: str, co
     )
 
 
-def _is_own_transfer(document: Document, movement: Movement, other: Party, context: MapContext) -> bool:
+def _is_own_transfer(document: Particulars, movement: Movement, other: Party, context: MapContext) -> bool:
     """Both accounts are ours, or both sides are one taxpayer (or two of the configured ones), with no bank between."""
     if movement.is_between_own or movement.other in _own_accounts(context):
         return True
@@ -201,7 +168,7 @@ def _own_accounts(context: MapContext) -> frozenset[str]:
     return known
 
 
-def _is_budget(document: Document) -> bool:
+def _is_budget(document: Particulars) -> bool:
     """A 20-digit budget code, or a filled status of the payer: taxes. `0` stands for empty."""
     code = document.budget_code
     return (len(code) == 20 and code.strip("0") != "") or document.payer_status.strip("0") != ""

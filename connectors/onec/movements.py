@@ -137,27 +137,28 @@ def read_movements(written: Particulars, own: OwnAccounts) -> list[Movement]:
     return movements
 
 
-def common_movement(told: tuple[str, ...], own: OwnAccounts) -> Movement | None:
+def common_movement(written: Particulars, own: OwnAccounts) -> Movement | None:
     """The one movement of a document as nearly all of them are, in a third of the time; None: see `read_movements`.
 
-    `told`: the fields of `Particulars`. Both sides have an account, one of them is stated as own and has its day, and
-    the amount has a point.
+    Both sides have an account, one of them is stated as own and has its day, and the amount has a point.
     """
-    payer, payer_real, _, payee, payee_real, _, debited, credited, ordered, amount, number = told
+    payer, payee, amount = written.payer_account, written.payee_account, written.amount
+    payer_real, payee_real = written.payer_real_account, written.payee_real_account
     if not (payer.isalnum() and payee.isalnum() and payer_real in (payer, "") and payee_real in (payee, "")):
         return None
     left, came = payer in own.stated, payee in own.stated
     if left == came or not (amount.isascii() and amount[-3:-2] == "." and amount[:-3].isdigit()):
         return None
     try:
-        booked_on, ordered_on = read_day(debited if left else credited), read_day(ordered)
+        booked_on = read_day(written.debited if left else written.credited)
+        ordered_on = read_day(written.ordered)
         money = parse_money(amount)
     except ValueError:
         return None
     if booked_on is None:
         return None
     account, way, other = (payer, _OUT, payee) if left else (payee, _IN, payer)
-    return Movement(account, way, booked_on, money, number, ordered_on, other, other in own.known)
+    return Movement(account, way, booked_on, money, written.number, ordered_on, other, other in own.known)
 
 
 def _first_of(accounts: list[str], known: frozenset[str]) -> str | None:
@@ -246,7 +247,7 @@ def natural_key(movement: Movement) -> bytes:
     parts = (
         f"{movement.own_account}\x1f{movement.direction}\x1f{iso_of(movement.booked_on)}"
         f"\x1f{movement.number.lstrip('0')}\x1f{iso_of(ordered_on) if ordered_on else ''}"
-        f"\x1f{movement.amount}\x1f{movement.other}"
+        f"\x1f{movement.amount!s}\x1f{movement.other}"
     )
     return blake2b(parts.encode(), digest_size=KEY_BYTES).digest()
 

@@ -1,61 +1,51 @@
-"""Payments mapped by helper processes, out of the payloads that helpers sent.
+"""Payments mapped as the documents of a large statement are read, so that their payloads need not be decoded again.
 
-Light, as kept.py is. Who hands the payloads out and takes the payments back is ahead.py.
+Nothing but time depends on it: a stretch that holds what can't be mapped is mapped from the log, and rejected there.
+Light, as kept.py is.
 """
 
 from __future__ import annotations
 
 import pickle
-from array import array
-from itertools import pairwise
 from typing import Any
 
-import msgspec
-
 from base.errors import DEFECTS
-from base.helpers import serve
 from base.wire import Sent, send
-from connectors.onec.mapping import BROUGHT, map_movement
-from connectors.stream import BadRecord, MapContext, RawRecord, Rows
+from connectors.onec.mapping import BROUGHT, CHANNEL, payment_of
+from connectors.onec.movements import Movement
+from connectors.onec.particulars import Particulars
+from connectors.stream import BadRecord, MapContext
 
-MODULE = "connectors.onec.payments"
-# Columns of a payment that stand in a page's `rows`.
-PLACES = [n for n, name in enumerate(BROUGHT.into.columns) if name not in (BROUGHT.record_id, BROUGHT.origin)]
-NAMES = [BROUGHT.into.columns[place] for place in PLACES]
-
-
-def ask(mapping: MapContext, payload_ends: bytes, payloads: bytes) -> bytes:
-    """A piece for `answer`: payloads one behind the other, and where each begins and the last one ends."""
-    return pickle.dumps((mapping, payload_ends, payloads), pickle.HIGHEST_PROTOCOL)
+# Columns of a payment that stand in a page's `rows`: those of `payment_of`, and the channel.
+NAMES = [name for name in BROUGHT.into.columns if name not in (BROUGHT.record_id, BROUGHT.origin)]
 
 
-def answer(asked: bytes) -> bytes:
-    """What a helper makes of a piece (`read`)."""
-    mapping, ends, payloads = pickle.loads(asked)
-    sent = _map([payloads[start:end] for start, end in pairwise(array("i", ends))], mapping)
-    return pickle.dumps(sent, pickle.HIGHEST_PROTOCOL)
+class Payments:
+    """Of consecutive movements, in their order; `take_in` ends it."""
+
+    def __init__(self, mapping: MapContext) -> None:
+        self._mapping = mapping
+        self._made: list[tuple[Any, ...]] = []
+        self._is_whole = True
+
+    def add(self, document: Particulars, movement: Movement) -> None:
+        if self._is_whole:
+            try:
+                self._made.append(payment_of(document, movement, self._mapping))
+            except (BadRecord, *DEFECTS):
+                self._is_whole = False
+
+    def take_in(self) -> bytes:
+        """All of them for `read`, empty if one is missing; the next one begins anew."""
+        made, is_whole = self._made, self._is_whole
+        self._made, self._is_whole = [], True
+        if not made or not is_whole:
+            return b""
+        sent = [send(column) for column in (*zip(*made, strict=True), [CHANNEL] * len(made))]
+        return b"" if any(column.kind == "plain" for column in sent) else pickle.dumps(sent, pickle.HIGHEST_PROTOCOL)
 
 
-def read(answered: bytes) -> list[Sent] | None:
-    """The payments in columns, those of `NAMES`, one of each payload; None if one of them gave no payment."""
-    found: list[Sent] | None = pickle.loads(answered)
+def read(packed: bytes) -> list[Sent] | None:
+    """The payments in columns, those of `NAMES`, one of each movement; None: they are to be mapped from the log."""
+    found: list[Sent] | None = pickle.loads(packed) if packed else None
     return found
-
-
-def _map(payloads: list[bytes], mapping: MapContext) -> list[Sent] | None:
-    rows = Rows()
-    try:
-        for payload in payloads:
-            map_movement(RawRecord("", payload, 0, 0), mapping, rows)
-    except (BadRecord, msgspec.DecodeError, RecursionError, *DEFECTS):
-        return None
-    made: list[tuple[Any, ...]] = rows.rows.get(BROUGHT.into, [])
-    if not made or len(made) != len(payloads):
-        return None
-    columns = [*zip(*made, strict=True)]
-    sent = [send(columns[place]) for place in PLACES]
-    return None if any(column.kind == "plain" for column in sent) else sent
-
-
-if __name__ == "__main__":
-    serve(answer)

@@ -14,7 +14,7 @@ from operator import itemgetter
 import msgspec
 
 from connectors.onec.movements import Movement
-from connectors.onec.particulars import PARTICULARS
+from connectors.onec.particulars import PARTICULARS, Particulars
 
 # Orders of keys that are kept; a file that has more is read line by line. Compiling a pattern costs milliseconds.
 SHAPES_KEPT = 24
@@ -76,10 +76,8 @@ class Shape:
         """The filled values by key, without the title."""
         return {key: value for key, value in zip(self.keys, values, strict=True) if value and key != TITLE}
 
-    def told(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        """The fields of `Particulars`."""
-        found: tuple[str, ...] = self._tell((*values, ""))
-        return found
+    def particulars(self, values: tuple[str, ...]) -> Particulars:
+        return Particulars(*self._tell((*values, "")))
 
     def json(self, values: Sequence[str]) -> bytes:
         """What `Block.json` makes of the same document, in half of its time."""

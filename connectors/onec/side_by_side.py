@@ -22,6 +22,7 @@ from connectors.onec.movements import OwnAccounts
 from connectors.onec.shapes import Scroll, Shapes
 from connectors.onec.statement import Block, Entry, Parser, StatementError, skip_to_signature
 from connectors.onec.statement_text import CHUNK_BYTES, TextReader
+from connectors.stream import MapContext
 
 MODULE = "connectors.onec.side_by_side"
 # Encodings in which a piece can be cut off behind a line and read alone.
@@ -41,6 +42,10 @@ class Judge(Protocol):
     """Who takes what is read (survey.py)."""
 
     @property
+    def mapping(self) -> MapContext | None:
+        """With it helpers map the payments on the way."""
+
+    @property
     def settled_accounts(self) -> OwnAccounts | None:
         """Own accounts by which the last statement's documents are judged; None until the first of them is."""
 
@@ -55,8 +60,8 @@ def can_be_cut(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ENCODINGS
 
 
-def start_crew(count: int, module: str = MODULE) -> StartCrew:
-    return partial(Helpers, module, count)
+def start_crew(count: int) -> StartCrew:
+    return partial(Helpers, MODULE, count)
 
 
 def read_side_by_side(
@@ -82,6 +87,7 @@ class _Waiting(NamedTuple):
 class _Reading:
     def __init__(self, encoding: str, judge: Judge, crew: Crew) -> None:
         self._encoding = encoding
+        self._mapping = judge.mapping.for_helpers() if judge.mapping is not None else None
         self._judge = judge
         self._crew = crew
         # Where the pieces judged so far ended: between documents, or inside of something.
@@ -104,7 +110,8 @@ class _Reading:
         own = self._judge.settled_accounts
         if own is None or not self._parser.is_between:
             return _Waiting(piece)
-        return _Waiting(piece, own, self._crew.submit(pickle.dumps((piece, self._encoding_of_piece, own))))
+        asked = pickle.dumps((piece, self._encoding_of_piece, own, self._mapping), pickle.HIGHEST_PROTOCOL)
+        return _Waiting(piece, own, self._crew.submit(asked))
 
     def _take_oldest(self) -> None:
         piece, own, answer = self._waiting.popleft()
@@ -170,15 +177,16 @@ class Answers:
         self._keys: dict[str, str] = {}
 
     def __call__(self, asked: bytes) -> bytes:
-        piece, encoding, own = pickle.loads(asked)
-        return pickle.dumps(self._harvest(piece, encoding, own))
+        return pickle.dumps(self._harvest(*pickle.loads(asked)), pickle.HIGHEST_PROTOCOL)
 
-    def _harvest(self, piece: bytes, encoding: str, own: OwnAccounts) -> tuple[list[Harvest], int] | None:
+    def _harvest(
+        self, piece: bytes, encoding: str, own: OwnAccounts, mapping: MapContext | None
+    ) -> tuple[list[Harvest], int] | None:
         """The harvests and the number of lines; None if there is anything else than whole documents."""
         header = Block("header", 0, 0)
         parser = Parser(header, self._keys)
         scroll = Scroll(TextReader(io.BytesIO(), encoding, held=piece).read, line=0)
-        harvester, harvests = Harvester(own), []
+        harvester, harvests = Harvester(own, mapping), []
         try:
             for entry in parser.entries(scroll, self._shapes, is_last=False):
                 if isinstance(entry, Block) and entry.kind != "document":

@@ -17,7 +17,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from base.columns import Column
+from base.columns import Column, array_on
+from connectors.onec import payments
 from connectors.onec.kept import Packed
 from connectors.onec.movements import KEY_BYTES
 from connectors.stream import HASH_BYTES
@@ -25,6 +26,8 @@ from connectors.stream import HASH_BYTES
 # Kept in memory; a larger spool goes to disk. Its name is removed at once, so that a kill leaves nothing behind.
 MEMORY_BYTES = 8 << 20
 LENGTH_BYTES = 8
+# A payment in a page's `rows`; amounts are texts until they are given the core's types.
+PAYMENT = pa.struct([(name, pa.date32() if name.endswith("_on") else pa.string()) for name in payments.NAMES])
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Stretch:
     own_accounts: Column[str]
     directions: Column[str]
     keys: Column[bytes]  # movements.natural_key
-    rows: Column[Any] | None = None  # payments, where they are mapped already (ahead.py)
+    rows: Column[Any] | None = None  # payments, where they are mapped already (payments.py)
 
     @classmethod
     def of(cls, part: int, first_line: int, packed: Packed) -> Stretch:
@@ -57,6 +60,7 @@ class Stretch:
             _texts(count, packed.own_account_ends, packed.own_accounts),
             _texts(count, packed.direction_ends, packed.directions),
             Column(_fixed(pa.binary(KEY_BYTES), count, packed.keys)),
+            _payments(packed.payments),
         )
 
     def chosen(self, places: Sequence[int]) -> Stretch:
@@ -74,6 +78,17 @@ def _fixed(kind: pa.DataType, count: int, data: bytes) -> pa.Array:
 def _texts(count: int, ends: bytes, data: bytes, *, as_bytes: bool = False) -> Column[Any]:
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(data)]
     return Column(pa.Array.from_buffers(pa.string(), count, buffers), as_bytes=as_bytes)
+
+
+def _payments(packed: bytes) -> Column[Any] | None:
+    sent = payments.read(packed)
+    if sent is None:
+        return None
+    texts = [column._replace(kind="text") if column.kind == "decimal" else column for column in sent]
+    arrays = [array_on(column, field.type) for column, field in zip(texts, PAYMENT, strict=True)]
+    if any(array is None for array in arrays):
+        return None
+    return Column(pa.StructArray.from_arrays(arrays, fields=[*PAYMENT]))
 
 
 class Spool:

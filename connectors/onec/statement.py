@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import BinaryIO, Literal
 
 import msgspec
@@ -85,12 +86,8 @@ class ClosedDocument:
     def title(self) -> str:
         return self.shape.title(self.values)
 
-    def told(self) -> tuple[str, ...]:
-        """The fields of `particulars`."""
-        return self.shape.told(self.values)
-
     def particulars(self) -> Particulars:
-        return Particulars(*self.told())
+        return self.shape.particulars(self.values)
 
     def payload(self, movement: Movement) -> bytes:
         """What `movements.payload_of` makes of the document."""
@@ -142,6 +139,7 @@ _MARKS = {
 REPEATING_TITLES = frozenset({"выписка"})
 
 
+@lru_cache(maxsize=64)  # titles are few
 def is_repeating(title: str) -> bool:
     return title.casefold() in REPEATING_TITLES
 

@@ -16,8 +16,6 @@ import pyarrow.compute as pc
 
 from base.columns import Column
 from base.times import start_of_day, to_micros
-from connectors.onec import payments, side_by_side
-from connectors.onec.ahead import with_payments
 from connectors.onec.folder import FoundFile
 from connectors.onec.kinds import STATEMENT
 from connectors.onec.movements import clean_account, unreadable_payload
@@ -61,31 +59,33 @@ class StatementReader:
         Raises:
             StatementError: nothing of it may be loaded.
         """
-        found = self._survey(stream)
+        found = self._survey(stream, self.mapping)
         spans = spans_of(found, [self._version(part) for part in found.parts])
         return Judged(
-            records=self._records(found, self._crew(stream, payments.MODULE)),
+            records=self._records(found),
             rejects=[_rejected(file, finding, found) for finding in found.findings],
             reach=self._reach(found),
             note=[span.note() for span in spans],
             compare=lambda others: disagreements(file, spans, others, self._reread),
         )
 
-    def _survey(self, stream: BinaryIO) -> Survey:
+    def _survey(self, stream: BinaryIO, mapping: MapContext | None = None) -> Survey:
+        crew = self._crew(stream)
         return survey(
             stream,
             configured=self.settings.own_accounts,
             encoding=self.settings.encoding,
             spool_folder=self.spool_folder,
-            crew=self._crew(stream),
+            crew=crew,
+            mapping=mapping if crew is not None else None,
         )
 
-    def _crew(self, stream: BinaryIO, module: str = side_by_side.MODULE) -> StartCrew | None:
+    def _crew(self, stream: BinaryIO) -> StartCrew | None:
         """Processes to read it, if it is worth their start and there is more than one processor."""
         processors = os.cpu_count() or 1
         if processors == 1 or stream.seek(0, os.SEEK_END) < self.large_bytes:
             return None
-        return start_crew(min(MOST_HELPERS, processors), module)
+        return start_crew(min(MOST_HELPERS, processors))
 
     def _reread(self, file: FoundFile) -> Iterator[StatementRecord]:
         with suppress(FileRefusal, OSError), file.open() as stream:
@@ -96,13 +96,9 @@ class StatementReader:
         closed = {clean_account(account) for account in self.settings.closed_accounts}
         return min((day for account, day in reach.items() if account not in closed), default=None)
 
-    def _records(self, found: Survey, start: StartCrew | None) -> Generator[FileRecords, None, None]:
-        """With `start` helpers map the payments meanwhile."""
+    def _records(self, found: Survey) -> Generator[FileRecords, None, None]:
         versions = [self._version(part) for part in found.parts]
-        stretches = found.stretches()
-        if start is not None and self.mapping is not None:
-            stretches = with_payments(stretches, start, self.mapping)
-        with closing(stretches):
+        with closing(found.stretches()) as stretches:
             for kept in stretches:
                 yield FileRecords(
                     kept.ids,

@@ -31,6 +31,7 @@ from connectors.onec.side_by_side import StartCrew, can_be_cut, read_side_by_sid
 from connectors.onec.spool import Spool, Stretch
 from connectors.onec.statement import Block, Entry, StatementError, read_entries
 from connectors.onec.statement_text import CHUNK_BYTES, detect_encoding
+from connectors.stream import MapContext
 
 # More documents of one file that can't be read: it isn't they that are wrong.
 MOST_FINDINGS = 10_000
@@ -110,13 +111,15 @@ def survey(
     encoding: str | None = None,
     spool_folder: Path | None = None,
     crew: StartCrew | None = None,
+    mapping: MapContext | None = None,
     piece_bytes: int = CHUNK_BYTES,
 ) -> Survey:
     """Read a file and judge it.
 
     `configured`: own accounts by the configuration, for files that don't state theirs. What a large file gave waits
     for the verdict in an unnamed file of `spool_folder` (default: the system's folder for temporary files). `crew`
-    starts processes that read it side by side, in pieces of `piece_bytes`: the outcome is the same.
+    starts processes that read it side by side, in pieces of `piece_bytes`: the outcome is the same. With `mapping` its
+    stretches come with their payments.
 
     Raises:
         StatementError: nothing of the file may be loaded.
@@ -125,13 +128,13 @@ def survey(
     encoding = encoding or detect_encoding(stream)
     ours = frozenset(clean_account(account) for account in configured)
     with ExitStack() as spools:
-        judge = _Judge(ours, None, spools.enter_context(closing(Spool(spool_folder))))
+        judge = _Judge(ours, None, spools.enter_context(closing(Spool(spool_folder))), mapping)
         _read(stream, encoding, judge, crew, piece_bytes)
         if judge.learned_late:
             # Balance sections behind the documents named further own accounts: the sides are judged anew with them.
             accounts = [frozenset(part.accounts) for part in judge.parts]
             spools.close()
-            judge = _Judge(ours, accounts, spools.enter_context(closing(Spool(spool_folder))))
+            judge = _Judge(ours, accounts, spools.enter_context(closing(Spool(spool_folder))), mapping)
             _read(stream, encoding, judge, crew, piece_bytes)
         found = judge.verdict(encoding)
         spools.pop_all()
@@ -148,8 +151,15 @@ def _read(stream: BinaryIO, encoding: str, judge: _Judge, start: StartCrew | Non
 
 
 class _Judge:
-    def __init__(self, configured: frozenset[str], accounts: Sequence[frozenset[str]] | None, spool: Spool) -> None:
+    def __init__(
+        self,
+        configured: frozenset[str],
+        accounts: Sequence[frozenset[str]] | None,
+        spool: Spool,
+        mapping: MapContext | None,
+    ) -> None:
         self.parts: list[Part] = []
+        self.mapping = mapping
         self.learned_late = False
         self._configured = configured
         self._accounts = accounts
@@ -201,7 +211,7 @@ class _Judge:
 
     def _take(self, document: Entry) -> None:
         if self._harvester is None:
-            self._harvester = Harvester(self._own_accounts(document.part))
+            self._harvester = Harvester(self._own_accounts(document.part), self.mapping)
         self._harvester.take(document, document.line)
         if self._harvester.documents == STRETCH_DOCUMENTS:
             self._take_in()

@@ -50,10 +50,8 @@ def files_to_load(project: Project) -> Files:
 
 def files_to_compute(project: Project, jobs: int) -> Files:
     """The files as periods are computed in them: so many at a time, each with the memory of one."""
-    if project.lake is not None:
-        lake_memory, more = f"{jobs * LAKE_COMPUTE_MEGABYTES}MB", f"{jobs * 3}GB"
-        return replace(files_of(project), memory_limit=lake_memory, more_memory=(more,))
-    return replace(files_of(project), memory_limit=f"{jobs * COMPUTE_MEGABYTES}MB", more_memory=(f"{jobs}GB",))
+    megabytes, gigabytes = (COMPUTE_MEGABYTES, 1) if project.lake is None else (LAKE_COMPUTE_MEGABYTES, 3)
+    return replace(files_of(project), memory_limit=f"{jobs * megabytes}MB", more_memory=(f"{jobs * gigabytes}GB",))
 
 
 def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:

@@ -10,6 +10,7 @@ import pytest
 from flows.steps.sync import sync
 from tests.engine import copy_lake, make_lake, opened_lake
 from tests.lake_campaign.reader import Picture, Seen, attached
+from tests.lake_campaign.workers import REPLACED, is_all_replaced
 from tests.toy import Toy, deal, page
 from warehouse.address import Lake
 from warehouse.engine import transaction
@@ -67,3 +68,10 @@ def test_a_reader_of_the_campaign_notices(loaded: Lake, tampering: str, noticed:
     with opened_lake(lake) as connection, transaction(connection):
         connection.execute(tampering)
     assert set(look(lake, seen)[0]) == noticed
+
+
+def test_a_statement_that_was_replaced_while_it_was_read_is_no_defect_and_anything_beside_it_is() -> None:
+    replaced = f"accounting: a.txt: {REPLACED}; it will be read again next time.\n"
+    assert is_all_replaced("accounting", f"Source  What\n{replaced}More: voronka rejects accounting\n")
+    assert not is_all_replaced("accounting", f"{replaced}accounting: b.txt: The file is cut off\n")
+    assert not is_all_replaced("accounting", "Source  What\n")

@@ -276,11 +276,11 @@ def test_the_quick_way_to_a_movement_finds_what_the_careful_one_does(
     sides: tuple[str, ...], days: tuple[str, ...], amount: str, stated: tuple[str, ...]
 ) -> None:
     """Two own accounts, an indirect settlement, a day or amount that can't be read: all for the careful way."""
-    told = (*sides, *days, amount, "007")
+    written = Particulars(*sides, *days, amount, "007")
     own = OwnAccounts(frozenset(stated), frozenset({OWN, SECOND}))
-    movement = common_movement(told, own)
+    movement = common_movement(written, own)
     if movement is not None:
-        assert read_movements(Particulars(*told), own) == [movement]
+        assert read_movements(written, own) == [movement]
 
 
 def test_a_payload_made_at_once_is_that_of_the_document_read_by_lines() -> None:

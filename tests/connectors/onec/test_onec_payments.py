@@ -1,4 +1,4 @@
-"""Payments mapped while a large statement lands: they must be what the mapping makes of the log."""
+"""Payments mapped as a large statement is read: they must be what the mapping makes of the log."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from test_onec_client import write
 
 from base.helpers import HelperError
 from base.secrets import Secret
-from connectors.onec.ahead import AHEAD, PAYMENT, with_payments
 from connectors.onec.client import OnecClient
 from connectors.onec.mapping import BROUGHT, map_movement
-from connectors.onec.payments import NAMES, answer
+from connectors.onec.payments import NAMES
 from connectors.onec.settings import OnecSettings
-from connectors.onec.side_by_side import StartCrew
+from connectors.onec.side_by_side import Answers
+from connectors.onec.spool import PAYMENT
 from connectors.onec.streams import CONNECTOR
 from connectors.onec.survey import survey
 from connectors.stream import MapContext, RawRecord, Rows, Runtime
@@ -48,6 +48,7 @@ class Crew:
     def __init__(self, gone: Sequence[int] = ()) -> None:
         self.asked: list[bytes] = []
         self._gone = gone
+        self._answer = Answers()
 
     def submit(self, piece: bytes) -> Future[bytes]:
         self.asked.append(piece)
@@ -55,24 +56,22 @@ class Crew:
         if len(self.asked) in self._gone:
             found.set_exception(HelperError("ended"))
         else:
-            found.set_result(answer(piece))
+            found.set_result(self._answer(piece))
         return found
 
 
-def started(crew: Crew) -> StartCrew:
+def mapped(data: bytes, crew: Crew | None = None, piece_bytes: int = 2_000) -> list[Any]:
+    """A record's payload and its row, for all of them."""
+
     @contextmanager
     def start() -> Iterator[Crew]:
+        assert crew is not None
         yield crew
 
-    return start
-
-
-def mapped(data: bytes, crew: Crew) -> list[Any]:
-    """A record's payload and its row, for all of them."""
-    stretches = with_payments(survey(io.BytesIO(data)).stretches(), started(crew), CONTEXT)
+    found = survey(io.BytesIO(data), crew=start if crew else None, mapping=CONTEXT, piece_bytes=piece_bytes)
     return [
         pair
-        for kept in stretches
+        for kept in found.stretches()
         for pair in zip(kept.payloads, kept.rows or [None] * len(kept.ids), strict=True)
     ]  # fmt: skip
 
@@ -95,33 +94,43 @@ def test_rows_are_what_the_mapping_makes_of_the_payloads(name: str) -> None:
     assert all(b"Secret" not in piece for piece in crew.asked)
 
 
+DOCUMENTS = [document(str(number), payee=FOREIGN if number == 700 else OWN) for number in range(1, 2_000)]
+MANY = statement(*DOCUMENTS, accounts=(OWN, FOREIGN)).encode("cp1251")
+
+
+def test_a_stretch_with_a_bad_record_has_no_rows() -> None:
+    """The bad one's reason is told when the log is mapped, so it must get there; the others aren't held up by it."""
+    found = mapped(MANY)
+    assert len(found) == len(DOCUMENTS)
+    assert {place // 512 for place, (_, row) in enumerate(found) if row is None} == {1}
+    assert sum(row is None for _, row in found) == 512
+
+
+def test_what_a_helper_that_died_should_have_mapped_is_mapped_all_the_same() -> None:
+    crew = Crew(gone=(2, 3))
+    found = mapped(MANY, crew, piece_bytes=100_000)
+    assert len(crew.asked) > 3
+    rows = [(payload, row) for payload, row in found if row is not None]
+    assert len(rows) > len(DOCUMENTS) - 1_024
+    assert [row for _, row in rows] == [row_of(payload) for payload, _ in rows]
+
+
+def test_where_no_process_can_be_started_payments_are_mapped_all_the_same() -> None:
+    @contextmanager
+    def refuse() -> Iterator[Crew]:
+        raise HelperError("no room")
+        yield
+
+    (kept,) = survey(io.BytesIO(EXAMPLE), crew=refuse, mapping=CONTEXT).stretches()
+    assert kept.rows == [row_of(payload) for payload in kept.payloads]
+
+
 def test_their_fields_are_the_types_of_the_core() -> None:
     """A column of another kind would be cast as text, or leave every record to the mapping."""
     types = find_relation(BROUGHT.into.relation).columns
     for field in PAYMENT:
         kind = arrow_type(types[field.name])
         assert str(kind) in (str(field.type), "decimal128(18, 2)")
-
-
-def test_stretches_of_a_helper_that_died_and_those_with_a_bad_record_have_no_rows() -> None:
-    """The bad one's reason is told when the log is mapped, so it must get there."""
-    data = statement(
-        *[document(str(number), payee=FOREIGN if number == 700 else OWN) for number in range(1, 512 * (AHEAD + 3))],
-        accounts=(OWN, FOREIGN),
-    ).encode("cp1251")
-    found = mapped(data, Crew(gone=(4,)))
-    assert [place // 512 for place, (_, row) in enumerate(found) if row is None and place % 512 == 0] == [1, 3]
-    assert [row for _, row in found if row] == [row_of(payload) for payload, row in found if row]
-
-
-def test_where_no_process_can_be_started_there_are_no_rows() -> None:
-    @contextmanager
-    def refuse() -> Iterator[Crew]:
-        raise HelperError("no room")
-        yield
-
-    found = [kept.rows for kept in with_payments(survey(io.BytesIO(EXAMPLE)).stretches(), refuse, CONTEXT)]
-    assert found == [None]
 
 
 STATEMENTS = {
