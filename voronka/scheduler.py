@@ -29,6 +29,7 @@ from base.text import Text, say
 # What a stopping worker may take to let go of a run; a killed one is safe too, a rerun continues.
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
+REQUEST_SECONDS = 30.0
 BUSY_ATTEMPTS = 6
 POOL = "voronka"
 PART_POOL = "voronka-parts"
@@ -87,6 +88,7 @@ class Scheduler:
     place: Place
     clock: Clock = field(default_factory=SystemClock)
     inherited: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    transport: httpx.BaseTransport | None = None  # to the server's API; a plain one by default
     _children: list[tuple[str, subprocess.Popen[bytes]]] = field(default_factory=list)
 
     def start(self, tell: Callable[[Text], None] = lambda message: None) -> None:
@@ -208,10 +210,11 @@ class Scheduler:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """An answer of the server's API; raises httpx.HTTPError.
 
-        A busy server answers 503 when its SQLite file is locked for too long, having done nothing: it is asked again.
+        A busy server answers 503 when its SQLite file is locked for too long, or nothing at all: it is asked again.
+        So what is asked may be done twice: whoever makes a run gives it an `idempotency_key`.
         """
         # Never through a proxy: the server is on this machine.
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, timeout=REQUEST_SECONDS, transport=self.transport) as client:
             for attempt in _asking_again(self.clock):
                 with attempt:
                     answer = client.request(method, f"{self.place.api}{path}", json=body)
@@ -227,7 +230,7 @@ class Scheduler:
     def _count_workers(self, pool: str) -> int:
         try:
             workers = self.request("POST", f"/work_pools/{pool}/workers/filter", {})
-        except httpx.TimeoutException:
+        except httpx.HTTPError:
             return 0  # a busy machine: whoever waits for workers asks again
         return sum(worker["status"] == "ONLINE" for worker in workers)
 
@@ -314,7 +317,9 @@ def _asking_again(clock: Clock) -> tenacity.Retrying:
 
 
 def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    return isinstance(error, httpx.TimeoutException)
 
 
 def _check_port(place: Place) -> None:

@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,7 +66,7 @@ class World:
         return found
 
     def trigger(self, name: str, **parameters: Any) -> str:
-        body = {"parameters": parameters}
+        body = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
         return str(self.ask("POST", f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
 
     def run(self, run_id: str) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""Asking a busy Prefect server; what a real one does is in tests/flows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.virtual import VirtualClock
+from voronka.scheduler import BUSY_ATTEMPTS, Place, Scheduler
+
+
+class BusyServer(httpx.BaseTransport):
+    """Answers each request as told, the last way for good; `None` is no answer in time."""
+
+    def __init__(self, *answers: int | None) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        status = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        if status is None:
+            raise httpx.ReadTimeout("timed out", request=request)
+        return httpx.Response(status, json=[{"status": "ONLINE"}], request=request)
+
+
+def scheduler_of(tmp_path: Path, server: BusyServer) -> Scheduler:
+    place = Place(home=tmp_path, config_path=tmp_path / "voronka.toml")
+    return Scheduler(place, clock=VirtualClock(datetime(2026, 3, 2, tzinfo=UTC)), transport=server)
+
+
+@pytest.mark.parametrize("answers", [(503, 200), (None, 200), (None, 503, None, 200)])
+def test_a_busy_server_is_asked_again(tmp_path: Path, answers: tuple[int | None, ...]) -> None:
+    """A locked SQLite file for half a minute would end `voronka serve`, or leave orphans holding the queue."""
+    server = BusyServer(*answers)
+    assert scheduler_of(tmp_path, server).request("GET", "/flow_runs/1") == [{"status": "ONLINE"}]
+    assert server.asked == len(answers)
+
+
+@pytest.mark.parametrize(("status", "asked"), [(409, 1), (404, 1), (503, BUSY_ATTEMPTS), (None, BUSY_ATTEMPTS)])
+def test_a_refusal_is_final_and_silence_ends(tmp_path: Path, status: int | None, asked: int) -> None:
+    server = BusyServer(status)
+    with pytest.raises(httpx.HTTPError):
+        scheduler_of(tmp_path, server).request("GET", "/flow_runs/1")
+    assert server.asked == asked
+
+
+def test_a_server_too_busy_to_tell_its_workers_has_none_yet(tmp_path: Path) -> None:
+    """`voronka serve` would end at its start, where it only had to wait on."""
+    assert scheduler_of(tmp_path, BusyServer(None))._count_workers("voronka") == 0
+    assert scheduler_of(tmp_path, BusyServer(200))._count_workers("voronka") == 1
