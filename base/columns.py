@@ -21,12 +21,19 @@ T = TypeVar("T")
 class Column(Sequence[T]):
     """An array as a sequence. Of an array of texts `as_bytes` gives their UTF-8: a payload that is known to be text."""
 
-    def __init__(self, array: pa.Array, *, as_bytes: bool = False) -> None:
-        self.array = array
+    def __init__(self, array: pa.Array | pa.ChunkedArray, *, as_bytes: bool = False) -> None:
+        self._held = array
         self.as_bytes = as_bytes
 
+    @property
+    def array(self) -> pa.Array:
+        """In one piece; to be only looked through it need not be made one."""
+        if isinstance(self._held, pa.ChunkedArray):
+            self._held = self._held.combine_chunks()
+        return self._held
+
     def __len__(self) -> int:
-        return len(self.array)
+        return len(self._held)
 
     @overload
     def __getitem__(self, place: int) -> T: ...
@@ -38,10 +45,10 @@ class Column(Sequence[T]):
         start, stop, step = place.indices(len(self))
         if step != 1:
             raise ValueError("a part of a column is whole")
-        return Column(self.array.slice(start, max(stop - start, 0)), as_bytes=self.as_bytes)
+        return Column(self._held.slice(start, max(stop - start, 0)), as_bytes=self.as_bytes)
 
     def __iter__(self) -> Iterator[T]:
-        array = self.array.cast(pa.binary()) if self.as_bytes else self.array
+        array = self._held.cast(pa.binary()) if self.as_bytes else self._held
         return iter(array.to_pylist())
 
     def __eq__(self, other: object) -> bool:

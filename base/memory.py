@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 
+import pyarrow as pa
+
 
 def give_back() -> None:
     """Let the system have what Python and libraries freed, where the C library can (glibc).
@@ -17,6 +19,11 @@ def give_back() -> None:
     trim = _trim()
     if trim is not None:
         trim(0)
+
+
+def use_system_memory() -> None:
+    """Arrow takes its memory where Python does: in a pool of its own it keeps what it has freed."""
+    pa.set_memory_pool(pa.system_memory_pool())
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from typing import TypeVar
 import duckdb
 
 from base.clock import Clock
+from base.memory import use_system_memory
 from base.text import Text
 from warehouse.address import Lake
 from warehouse.disk import full_disk_told
@@ -144,6 +145,7 @@ def connect(files: Files) -> duckdb.DuckDBPyConnection:
     `core.duckdb` would make every `core.deals` ambiguous.
     """
     _stop_looking_for_pandas()
+    use_system_memory()
     connection = duckdb.connect(
         config={
             "memory_limit": files.memory_limit,

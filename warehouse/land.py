@@ -254,8 +254,6 @@ class Landing:
             connection.execute(HEAL, [run.source, run.stream])
         finally:
             connection.unregister("_batch")
-            # Arrow keeps what it has freed for itself.
-            pa.default_memory_pool().release_unused()
             give_back()
         return int(written)
 

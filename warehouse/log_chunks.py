@@ -11,6 +11,9 @@ import pyarrow.compute as pc
 from base.columns import Column
 from warehouse.mapping import Columns
 
+# As many as the engine has at hand: to hand over more at once it copies their payloads.
+VECTOR_ROWS = 2_048
+
 
 def chunk_ends(
     connection: duckdb.DuckDBPyConnection, source: str, stream: str, *, start: int, records: int, most: int
@@ -31,13 +34,13 @@ def read_chunk(connection: duckdb.DuckDBPyConnection, source: str, stream: str, 
         "SELECT record_id, op, version, epoch_us(fetched_at) AS fetched_at, origin, payload, seq"
         " FROM landing.raw.records WHERE source = ? AND stream = ? AND seq > ? AND seq <= ?",
         [source, stream, first, last],
-    ).to_arrow_table()
+    ).to_arrow_table(VECTOR_ROWS)
     # The log lies in its order; asking the engine for it would have it copy all payloads once more.
     if not _is_ascending(chunk["seq"]):
         chunk = chunk.sort_by("seq")
     # The payload stays bytes: the typed decoders read them without a detour over text.
-    columns: list[Column[Any]] = [Column(column.combine_chunks()) for column in chunk.columns[:5]]
-    return [*columns, Column(chunk["payload"].combine_chunks(), as_bytes=True)]
+    columns: list[Column[Any]] = [Column(column) for column in chunk.columns[:5]]
+    return [*columns, Column(chunk["payload"], as_bytes=True)]
 
 
 def _is_ascending(numbers: pa.ChunkedArray) -> bool:

@@ -119,8 +119,6 @@ class Staging:
             self._connection.unregister(view)
         self._piles.clear()
         self._staged.clear()
-        # Arrow keeps what it has freed for itself.
-        pa.default_memory_pool().release_unused()
         give_back()
 
     def _open(self, into: Target) -> Staged:
