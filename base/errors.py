@@ -9,6 +9,7 @@
     │   ├── NewerWarehouseError        2   made by a newer voronka
     │   ├── InvariantError             1   facts and evidence disagree: nothing was written
     │   ├── DiskFullError              1   no room to write: nothing is lost, the next run goes on
+    │   ├── MemoryShortError           1   too little memory: nothing is lost
     │   └── ClosedPeriodError          2   a closed period is never recomputed
     └── SourceError                    1   one source failed; the others go on
         ├── UnreachableError           address, DNS, connection, time-out
@@ -87,6 +88,10 @@ class InvariantError(WarehouseError):
 
 
 class DiskFullError(WarehouseError):
+    pass
+
+
+class MemoryShortError(WarehouseError):
     pass
 
 

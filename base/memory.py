@@ -1,13 +1,28 @@
-"""Memory that was freed, given back to the system."""
+"""How much memory there is, and that what was freed is given back to the system."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 import pyarrow as pa
+
+# What a container may have (cgroup v2): bytes, or `max`.
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+
+
+def whole_memory(container: Path = _CONTAINER) -> int:
+    """Bytes of memory of this machine, or of the container that this runs in."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = container.read_text("ascii").strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdigit() else machine
 
 
 def give_back() -> None:

@@ -17,7 +17,6 @@ from base.clock import Clock
 from base.memory import use_system_memory
 from base.text import Text
 from warehouse.address import Lake
-from warehouse.disk import full_disk_told
 from warehouse.engine import again, lacks_memory, note_kind
 from warehouse.engine import transaction as transaction  # callers' name for it
 from warehouse.lake import attach_lake, loss_told
@@ -28,6 +27,7 @@ from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
 from warehouse.lock import writer_lock
 from warehouse.migrate import ensure_schema
 from warehouse.quoting import quote_literal
+from warehouse.shortage import shortage_told
 from warehouse.spilling import spill_folder
 
 T = TypeVar("T")
@@ -108,13 +108,14 @@ def open_warehouse(
         BusyError: another command holds the warehouse.
         NewerWarehouseError: the files were written by a newer voronka.
         DiskFullError: no room for what was to be written; the files are as before it.
+        MemoryShortError: all that the engine may take of the memory was too little.
         WarehouseError: a lake's PostgreSQL went away, and what was being done could not be done again.
     """
     files.warehouse.parent.mkdir(parents=True, exist_ok=True)
     files.raw.parent.mkdir(parents=True, exist_ok=True)
     if files.lake is not None:
         with (
-            full_disk_told(files.warehouse),
+            shortage_told(files.warehouse),
             loss_told(),
             closing(connect(files)) as connection,
             command_lock(connection, command, clock=clock, wait_seconds=wait_seconds, on_wait=on_wait),

@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from base.clock import Clock
 from base.text import Text, say
-from warehouse.disk import full_disk_told
 from warehouse.pause import let_backup_in, take
+from warehouse.shortage import shortage_told
 from warehouse.waiting import wait_for
 
 POLL_SECONDS = 0.2
@@ -41,6 +41,7 @@ def writer_lock(
     Raises:
         BusyError: somebody else held it for all of `wait_seconds`.
         DiskFullError: what the caller wrote found no room.
+        MemoryShortError: the caller's work needed more memory than the engine may take.
     """
     lock = FileLock(str(warehouse) + ".lock")
     holder = Path(str(warehouse) + ".holder.json")
@@ -56,7 +57,7 @@ def writer_lock(
         busy=lambda: say("Хранилище занято: {whom}.", "The warehouse is busy: {whom}.", whom=_describe(holder)),
     )
     try:
-        with full_disk_told(warehouse):
+        with shortage_told(warehouse):
             facts = {"command": command, "pid": os.getpid(), "since": clock.now().isoformat(timespec="seconds")}
             holder.write_text(json.dumps(facts), encoding="utf-8")
             if lets_backup_in:

@@ -21,9 +21,9 @@ from base.errors import BusyError, NewerWarehouseError, WarehouseError
 from base.text import say
 from models.heads import RAW_REVISION, REVISION_COLUMN, REVISION_TABLES, WAREHOUSE_REVISION
 from models.shapes import WRITTEN
-from warehouse.disk import full_disk
 from warehouse.engine import transaction
 from warehouse.layout import RAW_OPTIONS, WAREHOUSE_OPTIONS
+from warehouse.shortage import shortage
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -106,9 +106,9 @@ def open_file(path: Path, options: str = "") -> duckdb.DuckDBPyConnection:
         return connection
     except duckdb.Error as error:
         connection.close()
-        if (full := full_disk(error, path)) is not None:
+        if (short := shortage(error, path)) is not None:
             # Opening replays a killed writer's log: nothing is wrong with the file.
-            raise full from error
+            raise short from error
         # DuckDB has one exception for both; the engine's version is pinned, and a test holds the words.
         if "Could not set lock" in str(error):
             raise BusyError(

@@ -9,7 +9,7 @@ from base.clock import Clock, SystemClock
 from base.points import reached
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
-from flows.steps.sources import files_of, files_to_compute
+from flows.steps.sources import files_to_compute
 from metrics.catalogue import load_catalogue
 from metrics.compute import PeriodReport
 from metrics.compute import recompute as compute_periods
@@ -86,7 +86,11 @@ def touched(
     clock = clock or SystemClock()
     progress = progress or Silent()
     with open_warehouse(
-        files_of(project), command="recompute", clock=clock, wait_seconds=wait_seconds, on_wait=progress.say
+        files_to_compute(project, jobs=1),
+        command="recompute",
+        clock=clock,
+        wait_seconds=wait_seconds,
+        on_wait=progress.say,
     ) as warehouse:
         prepare(warehouse, project, clock)
         catalogue = load_catalogue(project.company.metrics_dir)

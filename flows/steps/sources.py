@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from base.errors import ConfigError, UsageError
+from base.memory import whole_memory
 from base.text import say
 from connectors.registry import load_connector
 from connectors.stream import MapContext, Stream
 from flows.project import Project, Source
 from warehouse.database import Files
 
+MEGABYTE, GIGABYTE = 10**6, 10**9  # as the engine has them
 LOAD_MEMORY = "96MB"
-# Of one period at a time; a gigabyte where that is too little.
+# Of one period at a time; a gigabyte where that is too little, then half of what there is.
 COMPUTE_MEGABYTES = 640
 # Who has a lake has the machine for it, and a month of a large one done twice is a third of its time.
 LAKE_COMPUTE_MEGABYTES = 2_400
@@ -48,10 +50,16 @@ def files_to_load(project: Project) -> Files:
     return replace(files_of(project), memory_limit=LOAD_MEMORY, more_memory=MORE_MEMORY, threads=1)
 
 
-def files_to_compute(project: Project, jobs: int) -> Files:
-    """The files as periods are computed in them: so many at a time, each with the memory of one."""
+def files_to_compute(project: Project, jobs: int, memory: Callable[[], int] = whole_memory) -> Files:
+    """The files as periods are computed in them: so many at a time, each with the memory of one. `memory`: bytes of
+    all there is."""
     megabytes, gigabytes = (COMPUTE_MEGABYTES, 1) if project.lake is None else (LAKE_COMPUTE_MEGABYTES, 3)
-    return replace(files_of(project), memory_limit=f"{jobs * megabytes}MB", more_memory=(f"{jobs * gigabytes}GB",))
+    more: tuple[str, ...] = (f"{jobs * gigabytes}GB",)
+    # Millions of deals resolved at once, as after a first load of them: rare, and better slow for others than never.
+    half = memory() // 2
+    if half > jobs * gigabytes * GIGABYTE:
+        more += (f"{half // MEGABYTE}MB",)
+    return replace(files_of(project), memory_limit=f"{jobs * megabytes}MB", more_memory=more)
 
 
 def choose_sources(project: Project, names: Sequence[str]) -> list[Source]:

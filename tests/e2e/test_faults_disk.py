@@ -23,7 +23,7 @@ from tests.campaign.checks import broken_rules
 from tests.e2e.state import State, read_log, read_state
 from tests.engine import only_files
 from tests.toy import Toy, deal, page
-from warehouse.disk import full_disk_told
+from warehouse.shortage import shortage_told
 
 pytestmark = only_files("a limit of this process's files is none of PostgreSQL's")
 ROOT = Path(__file__).parent.parent.parent
@@ -141,13 +141,13 @@ def test_every_way_to_have_no_room_is_known(tmp_path: Path, code: int) -> None:
     path = tmp_path / "raw.duckdb.wal"
     words = f'Failed to commit: Could not write file "{path}": {os.strerror(code)}'
     for error in (OSError(code, os.strerror(code), str(path)), duckdb.TransactionException(words)):
-        with pytest.raises(DiskFullError, match=r"raw\.duckdb\.wal"), full_disk_told(tmp_path / "w.duckdb"):
+        with pytest.raises(DiskFullError, match=r"raw\.duckdb\.wal"), shortage_told(tmp_path / "w.duckdb"):
             raise error
-    with pytest.raises(DiskFullError, match=r"w\.duckdb"), full_disk_told(tmp_path / "w.duckdb"):
+    with pytest.raises(DiskFullError, match=r"w\.duckdb"), shortage_told(tmp_path / "w.duckdb"):
         raise OSError(code, os.strerror(code))
 
 
 def test_other_errors_pass_as_they_are(tmp_path: Path) -> None:
     for error in (OSError(errno.EACCES, "no"), duckdb.BinderException("no such column"), ValueError("x")):
-        with pytest.raises(type(error)), full_disk_told(tmp_path / "w.duckdb"):
+        with pytest.raises(type(error)), shortage_told(tmp_path / "w.duckdb"):
             raise error

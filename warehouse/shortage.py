@@ -1,4 +1,4 @@
-"""A disk without room, in words: which file, how much is free where it lies, what to do.
+"""A disk without room, or too little memory, in words: which file, how much there is, what to do.
 
 Nothing is lost by it: a transaction that could not be written is not there, and the next run goes on from the last one.
 """
@@ -15,33 +15,38 @@ from pathlib import Path
 
 import duckdb
 
-from base.errors import DiskFullError
+from base.errors import DiskFullError, MemoryShortError
 from base.text import Text, say
+from warehouse.engine import lacks_memory
 
 # No space, no quota left, and a file that may not grow (`ulimit -f`, or the file system's own limit).
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # DuckDB's own bound on what it puts beside the files when memory is short: nine tenths of what is free.
 _SPILL_LIMIT = "max_temp_directory_size"
+_LIMIT = re.compile(r"/(?P<limit>[\d.]+ \w+) used\)")
 _FILE = re.compile(r'file "(?P<path>[^"]+)"')
 MEGABYTE = 1024 * 1024
 
 
 @contextmanager
-def full_disk_told(warehouse: Path) -> Iterator[None]:
-    """Raise `DiskFullError` in place of an error that the disk's being full has caused; others pass."""
+def shortage_told(warehouse: Path) -> Iterator[None]:
+    """Raise what `shortage` gives in place of an error that a shortage has caused; others pass."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        told = full_disk(error, warehouse)
+        told = shortage(error, warehouse)
         if told is None:
             raise
         raise told from error
 
 
-def full_disk(error: duckdb.Error | OSError, warehouse: Path) -> DiskFullError | None:
-    """The error to raise instead; None when the disk is not to blame. `warehouse`: where, if the error doesn't say."""
+def shortage(error: duckdb.Error | OSError, warehouse: Path) -> DiskFullError | MemoryShortError | None:
+    """The error to raise instead; None when no shortage is to blame. `warehouse`: what was being written, if the error
+    doesn't say."""
     cause = _cause(error)
-    return None if cause is None else _told(_place(error, warehouse), cause)
+    if cause is not None:
+        return _full_disk(_place(error, warehouse), cause)
+    return _short_memory(error) if isinstance(error, duckdb.Error) and lacks_memory(error) else None
 
 
 def _cause(error: duckdb.Error | OSError) -> str | None:
@@ -62,7 +67,24 @@ def _place(error: duckdb.Error | OSError, warehouse: Path) -> Path:
     return Path(found["path"]) if found else Path(f"{warehouse}.tmp" if _SPILL_LIMIT in str(error) else warehouse)
 
 
-def _told(path: Path, cause: str) -> DiskFullError:
+def _short_memory(error: duckdb.Error) -> MemoryShortError:
+    found = _LIMIT.search(str(error))
+    return MemoryShortError(
+        say(
+            "Не хватило памяти: движку базы было отведено {limit}.",
+            "Memory ran short: the database engine was given {limit}.",
+            limit=found["limit"] if found else "?",
+        ),
+        say(
+            "Загруженное и посчитанное раньше цело. Освободите память (сначала команда берёт немного, под конец до "
+            "половины всей) или повторите там, где её больше.",
+            "What was loaded and computed before is whole. Make memory free (a command begins with little of it and "
+            "takes up to half of all in the end), or repeat it where there is more.",
+        ),
+    )
+
+
+def _full_disk(path: Path, cause: str) -> DiskFullError:
     return DiskFullError(
         say(
             "Не хватило места на диске: файл {path} не дописан ({cause}), свободно {free}.",
