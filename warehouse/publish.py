@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -20,6 +20,7 @@ from base.points import reached
 from warehouse.company_key import CompanyKey
 from warehouse.database import WAREHOUSE_CATALOG
 from warehouse.mask import Mode, write_anew, write_masked
+from warehouse.quoting import quote_literal, quote_name
 
 READ_ONLY = 0o444
 
@@ -34,13 +35,23 @@ def publish_masked(warehouse: Path, published: Path, mode: Mode, key: CompanyKey
     return publish_with(warehouse, published, lambda temporary: write_masked(warehouse, temporary, mode, key))
 
 
-def publish_lake(connection: duckdb.DuckDBPyConnection, published: Path, mode: Mode | None, key: CompanyKey) -> int:
+# Of views: what is said of each column.
+Words = Mapping[str, Mapping[str, str]]
+
+
+def publish_lake(
+    connection: duckdb.DuckDBPyConnection, published: Path, mode: Mode | None, key: CompanyKey, words: Words
+) -> int:
     """Write the file from the lake the connection has open, with all personal data if there is no `mode`; gives the
-    size in bytes. Nobody needs to rest for it: one transaction sees one picture."""
+    size in bytes. Nobody needs to rest for it: one transaction sees one picture. A lake keeps no `words` on a view's
+    columns: they are said here."""
+
+    def write(temporary: Path) -> None:
+        write_anew(connection, WAREHOUSE_CATALOG, temporary, mode, key)
+        _comment_views(connection, words)
+
     try:
-        return put_in_place(
-            published, lambda temporary: write_anew(connection, WAREHOUSE_CATALOG, temporary, mode, key)
-        )
+        return put_in_place(published, write)
     finally:
         connection.execute(f"USE {WAREHOUSE_CATALOG}")
         connection.execute("DETACH DATABASE IF EXISTS published")
@@ -50,6 +61,25 @@ def publish_with(warehouse: Path, published: Path, write: Callable[[Path], objec
     """Put what `write` makes of the warehouse's file in the published file's place, whole or not at all."""
     _checkpoint(warehouse)
     return put_in_place(published, write)
+
+
+def _comment_views(connection: duckdb.DuckDBPyConnection, words: Words) -> None:
+    """Say of the columns of the published views what is known of them; views of an older catalogue have others."""
+    columns = connection.execute(
+        "SELECT c.schema_name, c.table_name, c.column_name FROM duckdb_columns() AS c"
+        " SEMI JOIN duckdb_views() AS v ON v.view_oid = c.table_oid AND v.database_oid = c.database_oid"
+        " WHERE c.database_name = 'published' AND NOT c.internal"
+    ).fetchall()
+    connection.execute("BEGIN")
+    for schema, view, column in columns:
+        said = words.get(f"{schema}.{view}", {}).get(column)
+        if said is not None:
+            connection.execute(
+                f"COMMENT ON COLUMN {quote_name(schema)}.{quote_name(view)}.{quote_name(column)}"
+                f" IS {quote_literal(said)}"
+            )
+    connection.execute("COMMIT")
+    connection.execute("CHECKPOINT published")
 
 
 def put_in_place(published: Path, write: Callable[[Path], object]) -> int:

@@ -11,6 +11,8 @@ from base.clock import Clock, SystemClock
 from flows.project import Project
 from flows.steps.progress import Progress, Silent
 from flows.steps.sources import files_of
+from metrics.catalogue import load_catalogue
+from metrics.views import views
 from warehouse.company_key import company_key
 from warehouse.database import open_warehouse
 from warehouse.lock import writer_lock
@@ -51,7 +53,9 @@ def publish(
 def publish_open(project: Project, connection: duckdb.DuckDBPyConnection) -> int:
     """The same for a step that has the lake open; gives the file's size in bytes."""
     mode = None if project.personal_data == "full" else project.personal_data
-    return publish_lake(connection, project.publish_path, mode, company_key(project.state_dir))
+    company = project.company
+    words = {view.name: view.columns for view in views(load_catalogue(company.metrics_dir), company.zone)}
+    return publish_lake(connection, project.publish_path, mode, company_key(project.state_dir), words)
 
 
 def publish_now(project: Project) -> int:
