@@ -18,6 +18,7 @@ from flows.steps.sync import SyncReport, sync
 from metrics.periods import parse_period
 from tests.e2e.company import confirm_inputs, served
 from tests.e2e.reference import BEFORE_THE_DELETION, NEXT_MORNING, as_of, reference_story
+from tests.engine import IS_LAKE
 
 
 @dataclass
@@ -204,7 +205,9 @@ def test_a_second_sync_writes_nothing_and_asks_as_little_as_paging_allows(nights
     # One request a stream; a report of calls is one to order it, one to hear that it is not ready, one to fetch it.
     # Invoices lie in lists of the account, and those are asked for first.
     allowed = {"calls": 3, "statements": 0, "invoice_fields": 2, "invoices": 3}
-    assert {s.stream: s.requests for s in streams if s.requests > allowed.get(s.stream, 1)} == {}
+    # A lake's budgets go by PostgreSQL's clock, the simulated account by the story's: it may refuse once.
+    refused = 1 if IS_LAKE else 0
+    assert {s.stream: s.requests for s in streams if s.requests > allowed.get(s.stream, 1) + refused} == {}
 
 
 def test_a_second_recompute_changes_no_fact(nights: Nights) -> None:
