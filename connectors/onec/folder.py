@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -226,23 +226,41 @@ class Memory:
             self.accounts[account] = max(self.accounts.get(account, ""), day.isoformat())
 
 
-@contextmanager
-def digested(file: FoundFile, stream: BinaryIO, memory: Memory) -> Iterator[Callable[[], Callable[[], str]] | None]:
-    """What begins the digest of an open file and gives the question for it, to be asked in the context; None: its
-    content is known.
+class Digest:
+    """Of a file's content: `begin` to have it made, `value` to have it."""
 
-    That of a large file that can't be known is made beside what else is done with the stream: it takes seconds.
+    def __init__(self, start: Callable[[], Future[str]]) -> None:
+        self._start = start
+        self._made: Future[str] | None = None
+
+    def begin(self) -> None:
+        """Have it made from now on, beside what else is done with the file, unless it is there."""
+        self._made = self._made or self._start()
+
+    def value(self) -> str:
+        """Raises OSError: the file can't be read."""
+        self.begin()
+        assert self._made is not None
+        return self._made.result()
+
+
+@contextmanager
+def digested(file: FoundFile, stream: BinaryIO, memory: Memory) -> Iterator[Digest | None]:
+    """The digest of an open file, to be had in the context; None: its content is known.
+
+    That of a large file that can't be known takes seconds, and is made when the caller says.
     """
     if file.size >= LARGE_BYTES and not memory.may_know(file.size) and hasattr(os, "pread"):
         with ThreadPoolExecutor(1, thread_name_prefix="digest") as beside:
-            yield lambda: beside.submit(_digest_beside, stream.fileno()).result
+            yield Digest(lambda: beside.submit(_digest_beside, stream.fileno()))
         return
-    digest = digest_of(stream)
-    if memory.knows(digest):
-        memory.remember(file, digest)
+    made: Future[str] = Future()
+    made.set_result(digest_of(stream))
+    if memory.knows(made.result()):
+        memory.remember(file, made.result())
         yield None
     else:
-        yield lambda: lambda: digest
+        yield Digest(lambda: made)
 
 
 def _digest_beside(descriptor: int) -> str:

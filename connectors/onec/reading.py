@@ -272,16 +272,17 @@ class FolderReading:
         """Put a file's records into the draft, stopping so often that no page gets too full; remember the file."""
         memory = self._memory
         try:
-            with file.open() as stream, digested(file, stream, memory) as begin_digest:
-                if begin_digest is None:
+            with file.open() as stream, digested(file, stream, memory) as digest:
+                if digest is None:
                     return
                 stream.seek(0)
                 judged = self._reader.judge(file, stream)
-                digest = begin_digest()
+                # It would take a processor from those who look the file through.
+                digest.begin()
                 memory.has_seen = memory.has_seen or judged.bears
                 yield from self._put_records(file, judged)
                 is_same = file.is_unchanged()
-                content = digest()
+                content = digest.value()
         except FileRefusal as refusal:
             memory.has_seen = memory.has_seen or refusal.bears
             self._draft.rejects.append(_refused(file.name, refusal))

@@ -92,13 +92,13 @@ def test_a_large_files_digest_is_made_while_it_is_read(tmp_path: Path) -> None:
     with file.open() as stream:
         expected = digest_of(stream)
         stream.seek(7)
-        with digested(file, stream, memory) as begin_digest:
-            assert begin_digest is not None
-            digest = begin_digest()
-            assert (digest(), stream.tell()) == (expected, 7)
+        with digested(file, stream, memory) as digest:
+            assert digest is not None
+            digest.begin()
+            assert (digest.value(), stream.tell()) == (expected, 7)
         memory.remember(file, expected)
-        with digested(replace(file, name="renamed.txt"), stream, memory) as begin_digest:
-            assert begin_digest is None
+        with digested(replace(file, name="renamed.txt"), stream, memory) as digest:
+            assert digest is None
     assert memory.is_untouched(replace(file, name="renamed.txt"))
 
 
