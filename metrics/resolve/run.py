@@ -123,6 +123,7 @@ def resolve(
     *,
     money: MoneyStep = stage_money,
     scoped_share: float = SCOPED_SHARE,
+    on_full: Callable[[int], object] = lambda deals: None,
 ) -> ResolveReport:
     """Bring core's derived relations and `calc.*` in line with the records and inputs; all of it or nothing.
 
@@ -134,8 +135,9 @@ def resolve(
     a transaction can't leave the memory, and nobody knows their size: a million deals needed more than 2 GB.) Only who
     a record's person is, right by itself, is written as it is found.
 
-    The inputs must have been loaded (`metrics.inputs.load_inputs`). `money` stages the payments' part, once deals have
-    owners and stages; one that isn't ours sees all records.
+    The inputs must have been loaded (`metrics.inputs.load_inputs`). `on_full` is told the number of deals before
+    everything is made anew. `money` stages the payments' part, once deals have owners and stages; one that isn't ours
+    sees all records.
     """
     versions = present_versions(connection, company)
     stored = stored_versions(connection)
@@ -149,6 +151,7 @@ def resolve(
         if report is not None:
             keep_order(connection)
             return report
+    on_full(_count_deals(connection))
     with _temporary_tables(connection):
         set_parameters(connection, company, now)
         report = _stage(connection, company, clock, money)
@@ -157,6 +160,11 @@ def resolve(
             _remember(connection, company, resolved_at)
     keep_order(connection)
     return replace(report, changes=tuple(changes))
+
+
+def _count_deals(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("SELECT count(*) FROM core.deals").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _resolve_part(
