@@ -130,7 +130,10 @@ class Scheduler:
         runs = self._run_processes()
         for process in runs:
             _signal_group(process, signal.SIGTERM)
-        for _, child in reversed(self._children):
+        for name, child in reversed(self._children):
+            if name == "server":
+                # What the worker began meanwhile, and all of them if the server could not tell before.
+                runs |= self._run_processes()
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -210,7 +213,7 @@ class Scheduler:
     def request(self, method: str, path: str, body: Any = None) -> Any:
         """An answer of the server's API; raises httpx.HTTPError.
 
-        A busy server answers 503 when its SQLite file is locked for too long, or nothing at all: it is asked again.
+        A busy server, its SQLite file locked for too long, answers 500 or 503 or nothing at all: it is asked again.
         So what is asked may be done twice: whoever makes a run gives it an `idempotency_key`.
         """
         # Never through a proxy: the server is on this machine.
@@ -253,16 +256,16 @@ class Scheduler:
         found: list[dict[str, Any]] = self.request("POST", "/flow_runs/filter", unfinished)
         return found
 
-    def _run_processes(self) -> list[int]:
+    def _run_processes(self) -> set[int]:
         """The process groups of this machine's runs in work, which the worker reports as `host:pid`."""
         if not self._children:
-            return []
+            return set()
         try:
             places = [str(run["infrastructure_pid"] or "") for run in self._unfinished_runs()]
         except httpx.HTTPError:
-            return []
+            return set()
         found = [place.rpartition(":") for place in places]
-        return [int(pid) for host, _, pid in found if host == socket.gethostname() and pid.isdigit()]
+        return {int(pid) for host, _, pid in found if host == socket.gethostname() and pid.isdigit()}
 
 
 @contextmanager
@@ -318,7 +321,7 @@ def _asking_again(clock: Clock) -> tenacity.Retrying:
 
 def _is_busy(error: BaseException) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        return error.response.is_server_error
     return isinstance(error, httpx.TimeoutException)
 
 

@@ -108,6 +108,9 @@ class FaultsOnEachPath:
 class HttpVendor(Vendor):
     """A simulated server on a loopback socket."""
 
+    # Asked by several streams at once: what follows a question may be another stream's.
+    shared_paths: frozenset[str] = frozenset()
+
     def __init__(self, folder: Path, clock: FakeClock) -> None:
         super().__init__(folder, clock)
         self.faults = FaultsOnEachPath(clock)
@@ -138,6 +141,7 @@ class HttpVendor(Vendor):
 class Amocrm(HttpVendor):
     stream, relation, path, page_records = "leads", "core.deals", "/api/v4/leads", 250
     secrets = ("a-long-lived-token-of-the-contract", "a-token-nobody-knows")
+    shared_paths = frozenset({"/api/v4/catalogs"})
 
     def settings(self, *, refused: bool = False) -> Settings:
         return AmocrmSettings(type="amocrm", base_url=self.server.url, token=Secret(self.secrets[-1 if refused else 0]))

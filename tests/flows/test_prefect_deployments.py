@@ -235,7 +235,7 @@ def test_stopping_the_scheduler_stops_a_run_in_work(world: World) -> None:
         # Killed is not gone: whoever inherits a process reaps it when it gets to it.
         deadline = time.monotonic() + REAPED_SECONDS
         while is_there(int(run["infrastructure_pid"].rpartition(":")[2])):
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, world.scheduler.log_path("worker").read_text()[-2000:]
             time.sleep(0.1)
 
 
