@@ -41,6 +41,10 @@ class App:
             self._language = read_language(self.config_path) or "ru"
         return self._language
 
+    def choose_config(self, path: Path) -> None:
+        """Work with this configuration; the language may have been asked of another one to word the options' help."""
+        self.config_path, self._language = path, None
+
     @property
     def clock(self) -> Clock:
         from base.clock import SystemClock

@@ -101,7 +101,8 @@ def _usage_message(error: click.ClickException, language: Language) -> Text:
 
 
 def _choose_config(ctx: click.Context, param: click.Parameter, value: str) -> None:
-    ctx.find_root().obj.config_path = Path(value)
+    app: App = ctx.find_root().obj
+    app.choose_config(Path(value))
 
 
 def _choose_language(ctx: click.Context, param: click.Parameter, value: Language | None) -> None:
@@ -121,8 +122,13 @@ def _choose_log(ctx: click.Context, param: click.Parameter, value: str | None) -
 _OPTIONS = [
     TextOption(
         ["--config"],
-        about=say("файл конфигурации (voronka.toml)", "configuration file (voronka.toml)"),
+        about=say(
+            "файл конфигурации (voronka.toml, или как говорит переменная VORONKA_CONFIG)",
+            "configuration file (voronka.toml, or what the variable VORONKA_CONFIG says)",
+        ),
         default=DEFAULT_CONFIG,
+        # Workers of many machines have it already (docs/many_machines.md).
+        envvar="VORONKA_CONFIG",
         metavar="FILE",
         is_eager=True,
         expose_value=False,

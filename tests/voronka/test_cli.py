@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from base.clock import FakeClock
 from base.secrets import Secret
 from tests.voronka.running import Run
 from voronka.app import App
+from voronka.cli import root
 from voronka.crash import report_crash
 from warehouse.lock import writer_lock
 
@@ -81,6 +83,16 @@ def test_no_configuration_exits_2_with_a_remedy(run: Run) -> None:
     result = run("sync")
     assert result.exit_code == 2
     assert "voronka init" in result.stderr
+
+
+def test_the_variable_names_the_configuration_unless_the_option_does(configured: Path) -> None:
+    """In a worker's container every command would have to be told again what the worker knows."""
+    (configured / "english.toml").write_text(CONFIG.replace("[company]", '[company]\nlanguage = "en"'), "utf-8")
+    named = {"VORONKA_CONFIG": str(configured / "english.toml")}
+    said = CliRunner().invoke(root, ["kpi", "2026-13"], env=named).stderr
+    assert "Unknown period" in said
+    said = CliRunner().invoke(root, ["--config", str(configured / "voronka.toml"), "kpi", "2026-13"], env=named).stderr
+    assert "Непонятный период" in said
 
 
 def test_every_problem_of_the_configuration_is_on_stderr(run: Run, configured: Path) -> None:
