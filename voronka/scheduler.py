@@ -24,6 +24,7 @@ import tenacity
 
 from base.clock import Clock, SystemClock
 from base.errors import UsageError, VoronkaError
+from base.processes import descendants
 from base.text import Text, say
 
 # What a stopping worker may take to let go of a run; a killed one is safe too, a rerun continues.
@@ -130,14 +131,13 @@ class Scheduler:
         runs = self._run_processes()
         for process in runs:
             _signal_group(process, signal.SIGTERM)
-        for name, child in reversed(self._children):
-            if name == "server":
-                # What the worker began meanwhile, and all of them if the server could not tell before.
-                runs |= self._run_processes()
+        for _, child in reversed(self._children):
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 child.wait(STOP_SECONDS)
+            # What a worker began meanwhile; once it has ended nobody knows whose they were.
+            runs |= self._run_processes()
             _signal_group(child.pid, signal.SIGKILL)
             child.wait()
         # They have sessions of their own, and would go on writing unseen.
@@ -257,15 +257,10 @@ class Scheduler:
         return found
 
     def _run_processes(self) -> set[int]:
-        """The process groups of this machine's runs in work, which the worker reports as `host:pid`."""
-        if not self._children:
-            return set()
-        try:
-            places = [str(run["infrastructure_pid"] or "") for run in self._unfinished_runs()]
-        except httpx.HTTPError:
-            return set()
-        found = [place.rpartition(":") for place in places]
-        return {int(pid) for host, _, pid in found if host == socket.gethostname() and pid.isdigit()}
+        """The process groups of runs in work: a worker starts each in a session of its own. (What the server says of
+        them does not name the machine.)"""
+        ours = {child.pid for _, child in self._children}
+        return {process for process in descendants(ours) if _leads_a_group(process)}
 
 
 @contextmanager
@@ -342,6 +337,13 @@ def _check_port(place: Place) -> None:
                     url=place.url,
                 ),
             ) from error
+
+
+def _leads_a_group(process: int) -> bool:
+    try:
+        return os.getpgid(process) == process
+    except ProcessLookupError:
+        return False
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import socket
+import os
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -22,9 +21,8 @@ ONLINE = [{"status": "ONLINE"}]
 class BusyServer(httpx.BaseTransport):
     """Answers each request as told, the last way for good; `None` is no answer in time."""
 
-    def __init__(self, *answers: int | None, content: Any = ONLINE) -> None:
+    def __init__(self, *answers: int | None) -> None:
         self.answers = list(answers)
-        self.content = content
         self.asked = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -32,7 +30,7 @@ class BusyServer(httpx.BaseTransport):
         self.asked += 1
         if status is None:
             raise httpx.ReadTimeout("timed out", request=request)
-        return httpx.Response(status, json=self.content, request=request)
+        return httpx.Response(status, json=ONLINE, request=request)
 
 
 def scheduler_of(tmp_path: Path, server: BusyServer) -> Scheduler:
@@ -62,33 +60,38 @@ def test_a_server_too_busy_to_tell_its_workers_has_none_yet(tmp_path: Path) -> N
     assert scheduler_of(tmp_path, BusyServer(200))._count_workers("voronka") == 1
 
 
-@pytest.fixture
-def sleepers() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Starts processes that do nothing, each in a session of its own; none outlives the test."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen(["sleep", "60"], start_new_session=True))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+# Begins a run in a session of its own, says its number, and leaves it behind when it is told to stop.
+WORKER = """
+import subprocess, sys, time
+print(subprocess.Popen(["sleep", "60"], start_new_session=True).pid, flush=True)
+time.sleep(60)
+"""
 
 
-def test_runs_are_stopped_by_a_server_that_could_not_tell_them_at_first(
-    tmp_path: Path, sleepers: Callable[[], subprocess.Popen[bytes]]
-) -> None:
-    """They would go on writing unseen, with nobody to see their end."""
-    run, elsewhere = sleepers(), sleepers()
-    runs = [
-        {"infrastructure_pid": f"{socket.gethostname()}:{run.pid}"},
-        {"infrastructure_pid": f"another-machine:{elsewhere.pid}"},
-        {"infrastructure_pid": None},
-    ]
-    scheduler = scheduler_of(tmp_path, BusyServer(*[503] * BUSY_ATTEMPTS, 200, content=runs))
-    scheduler._children += [("server", sleepers()), ("worker", sleepers())]
-    scheduler.stop()
-    assert run.wait(10) == -signal.SIGKILL
-    assert elsewhere.poll() is None
+def test_a_run_that_its_worker_leaves_behind_is_stopped_all_the_same(tmp_path: Path) -> None:
+    """It would go on writing unseen, with nobody to see its end."""
+    scheduler = scheduler_of(tmp_path, BusyServer(200))
+    with (
+        subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, start_new_session=True) as worker,
+        subprocess.Popen(["sleep", "60"], start_new_session=True) as strangers,
+    ):
+        assert worker.stdout is not None
+        run = int(worker.stdout.readline())
+        scheduler._children.append(("worker", worker))
+        assert scheduler._run_processes() == {run}
+        scheduler.stop()
+        assert strangers.poll() is None
+        strangers.kill()
+    assert is_gone(run)
+
+
+def is_gone(process: int, seconds: float = 10.0) -> bool:
+    """Killed is not gone: whoever inherits a process reaps it when it gets to it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
