@@ -56,7 +56,7 @@ def is_later(connection: duckdb.DuckDBPyConnection, now: datetime) -> bool:
 def store_state(connection: duckdb.DuckDBPyConnection, resolved_at: datetime | None) -> None:
     """Remember what was resolved, in the caller's transaction; None = what comes later can't be told by its time."""
     at = None if resolved_at is None else resolved_at.isoformat()
-    counted = {"ties": _number(connection, "FROM calc.ties"), "counts": _count_rows(connection)}
+    counted = {"ties": count_of(connection, "FROM calc.ties"), "counts": _count_rows(connection)}
     store_setting(connection, _STATE, {"at": at, **counted, **_surroundings(connection)})
 
 
@@ -77,11 +77,11 @@ def find_start(connection: duckdb.DuckDBPyConnection, now: datetime, share: floa
     if _identities_turned(connection, since, now):
         return None
     # Whoever forgets a person empties the ties: theirs are hashes of phones.
-    if state["ties"] != _number(connection, "FROM calc.ties"):
+    if state["ties"] != count_of(connection, "FROM calc.ties"):
         return None
     counts, before = _count_rows(connection), state["counts"]
     for relation in SOURCE_RELATIONS:
-        news = _number(connection, f"FROM {relation} WHERE loaded_at > $since", since=since)
+        news = count_of(connection, f"FROM {relation} WHERE loaded_at > $since", since=since)
         if relation in _COMMON and (news or counts[relation] != before[relation]):
             return None
         if relation in _LARGE and news > share * counts[relation]:
@@ -210,12 +210,12 @@ def count_money(connection: duckdb.DuckDBPyConnection, purposes_read: int) -> Mo
     """What money.stage_money reports, counted from what is stored: a scope sees a part."""
     return MoneyReport(
         by_rule=_counts(connection, "match_rule", "deal_id <> '' AND match_rule IS NOT NULL"),
-        unmatched=_number(
+        unmatched=count_of(
             connection, "FROM calc.payments WHERE deal_id = '' AND coalesce(excluded_by, 'no_rate') = 'no_rate'"
         ),
         excluded=_counts(connection, "excluded_by", "excluded_by IS NOT NULL"),
-        candidates=_number(connection, "FROM (SELECT DISTINCT source, payment_id FROM calc.match_candidates)"),
-        idle_decisions=_number(connection, _IDLE_DECISIONS),
+        candidates=count_of(connection, "FROM (SELECT DISTINCT source, payment_id FROM calc.match_candidates)"),
+        idle_decisions=count_of(connection, _IDLE_DECISIONS),
         purposes_read=purposes_read,
     )
 
@@ -273,13 +273,14 @@ def _identities_turned(connection: duckdb.DuckDBPyConnection, since: datetime, n
         WHERE timezone(getvariable('zone'), CAST(day AS TIMESTAMP)) > $since
             AND timezone(getvariable('zone'), CAST(day AS TIMESTAMP)) <= $now
     """
-    return _number(connection, turned, since=since, now=now) > 0
+    return count_of(connection, turned, since=since, now=now) > 0
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    return {relation: _number(connection, f"FROM {relation}") for relation in SOURCE_RELATIONS}
+    return {relation: count_of(connection, f"FROM {relation}") for relation in SOURCE_RELATIONS}
 
 
-def _number(connection: duckdb.DuckDBPyConnection, clause: str, **values: object) -> int:
+def count_of(connection: duckdb.DuckDBPyConnection, clause: str, **values: object) -> int:
+    """The number of rows of `FROM …`."""
     row = connection.execute(f"SELECT count(*) {clause}", values).fetchone()
     return int(row[0]) if row else 0

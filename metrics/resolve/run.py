@@ -18,6 +18,7 @@ from metrics.resolve.incremental import (
     ScopeError,
     check_written,
     count_money,
+    count_of,
     fill_scope,
     find_start,
     finish_money,
@@ -151,7 +152,7 @@ def resolve(
         if report is not None:
             keep_order(connection)
             return report
-    on_full(_count_deals(connection))
+    on_full(count_of(connection, "FROM core.deals"))
     with _temporary_tables(connection):
         set_parameters(connection, company, now)
         report = _stage(connection, company, clock, money)
@@ -160,11 +161,6 @@ def resolve(
             _remember(connection, company, resolved_at)
     keep_order(connection)
     return replace(report, changes=tuple(changes))
-
-
-def _count_deals(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("SELECT count(*) FROM core.deals").fetchone()
-    return int(row[0]) if row else 0
 
 
 def _resolve_part(
