@@ -152,3 +152,21 @@ def test_too_much_is_resolved_as_a_whole() -> None:
     assert twins.connection.execute(
         "SELECT count(*) FROM duckdb_databases() WHERE database_name = 'scope'"
     ).fetchone() == (0,)
+
+
+def test_a_second_account_of_deals_is_little_beside_the_calls_of_a_large_company() -> None:
+    """Deals weighed against deals alone: a company with a hundred million calls, which a full resolve can't hold, got
+    one for every account it added."""
+    twins = Twins(4, 3)
+    twins.connection.execute(
+        "INSERT INTO core.calls (source, call_id, loaded_at)"
+        " SELECT 'mango', 'old-' || number, $now FROM range(1000) AS numbers (number)",
+        {"now": twins.clock.now()},
+    )
+    twins.resolve()
+    twins.clock.advance(3600)
+    twins.connection.execute("UPDATE core.deals SET loaded_at = $now", {"now": twins.clock.now()})
+    twins.resolved_anew.clear()
+    assert twins.resolve(share=0.3).scoped
+    assert twins.resolved_anew == []
+    assert twins.compare()[1] == {}
