@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 import duckdb
 
 
-def input_version(connection: duckdb.DuckDBPyConnection) -> str:
-    """Digest of the input files in force."""
-    return _digest(connection, "SELECT file, digest FROM meta.inputs ORDER BY file")
+def input_version(connection: duckdb.DuckDBPyConnection, *, but: Sequence[str] = ()) -> str:
+    """Digest of the input files in force, `but` those."""
+    query = "SELECT file, digest FROM meta.inputs WHERE file <> ALL ($but) ORDER BY file"
+    return _digest(connection, query, but=[*but])
 
 
 def core_version(connection: duckdb.DuckDBPyConnection) -> str:
@@ -19,6 +21,6 @@ def core_version(connection: duckdb.DuckDBPyConnection) -> str:
     return _digest(connection, query)
 
 
-def _digest(connection: duckdb.DuckDBPyConnection, query: str) -> str:
-    rows = connection.execute(query).fetchall()
+def _digest(connection: duckdb.DuckDBPyConnection, query: str, **values: object) -> str:
+    rows = connection.execute(query, values).fetchall()
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from metrics.inputs.declared import ABSENCES, PLANS
 from metrics.settings import Company
 from metrics.versions import input_version
 
@@ -33,6 +34,8 @@ SOURCE_RELATIONS = (
     "core.sales_documents",
     "core.users",
 )
+# Plans come every month and absences any day; only metrics read them, and a large company is resolved for an hour.
+UNREAD_INPUTS = {PLANS.name: PLANS.relation, ABSENCES.name: ABSENCES.relation}
 _PREFIX = "resolve."
 
 
@@ -40,7 +43,7 @@ def present_versions(connection: duckdb.DuckDBPyConnection, company: Company) ->
     """Digests by their names in `meta.settings`: of core records, inputs, settings, and of the rules' own text."""
     return {
         f"{_PREFIX}core_version": core_version(connection),
-        f"{_PREFIX}input_version": input_version(connection),
+        f"{_PREFIX}input_version": input_version(connection, but=[*UNREAD_INPUTS]),
         f"{_PREFIX}settings_version": _digest(_settings(company)),
         f"{_PREFIX}rules_version": rules_version(),
     }
