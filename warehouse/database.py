@@ -89,11 +89,6 @@ class Warehouse:
         self.raised += 1
         return True
 
-    def take_all_memory(self) -> None:
-        """Let the engine use the last of `files.more_memory` from now on."""
-        while self.raise_memory_limit():
-            pass
-
     def close(self) -> None:
         self.connection.close()
 

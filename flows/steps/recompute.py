@@ -21,9 +21,6 @@ from metrics.touched import periods_touched
 from warehouse.database import Warehouse, open_warehouse
 from warehouse.pause import let_backup_in
 
-# Resolving so many anew takes gigabytes, and half an hour.
-MANY_DEALS = 2_000_000
-
 
 @dataclass
 class RecomputeReport:
@@ -100,12 +97,6 @@ def touched(
         return periods_touched(warehouse.connection, project.company, catalogue)
 
 
-def make_room(warehouse: Warehouse, deals: int) -> None:
-    """Before so many deals are resolved anew: that memory was short is found out after half an hour."""
-    if deals >= MANY_DEALS:
-        warehouse.take_all_memory()
-
-
 def prepare(warehouse: Warehouse, project: Project, clock: Clock) -> RecomputeReport:
     """Read changed inputs and tie records to people, deals and stages; nothing is done twice."""
     connection, company = warehouse.connection, project.company
@@ -113,7 +104,7 @@ def prepare(warehouse: Warehouse, project: Project, clock: Clock) -> RecomputeRe
     inputs = warehouse.again(lambda: load_inputs(connection, company, clock))
     reached("resolve.before")
     let_backup_in(warehouse.files.warehouse, warehouse.connection)
-    resolved = warehouse.again(lambda: resolve(connection, company, clock, on_full=lambda n: make_room(warehouse, n)))
+    resolved = warehouse.again(lambda: resolve(connection, company, clock))
     reached("resolve.after")
     let_backup_in(warehouse.files.warehouse, warehouse.connection)
     return RecomputeReport(inputs, resolved)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +29,16 @@ class Change:
     @property
     def rows(self) -> int:
         return max(self.removed, self.written)
+
+
+def add_up(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """One change a relation, of changes in any order."""
+    removed: Counter[str] = Counter()
+    written: Counter[str] = Counter()
+    for change in changes:
+        removed[change.relation] += change.removed
+        written[change.relation] += change.written
+    return tuple(Change(relation=name, removed=removed[name], written=written[name]) for name in written)
 
 
 def staged_name(relation: str) -> str:

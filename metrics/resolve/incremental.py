@@ -10,11 +10,10 @@ from typing import Any
 import duckdb
 
 from metrics.resolve.changes import staged_name
+from metrics.resolve.choosing import UNBOOKED, UNSURE_SUMS, choose, keep_choosers
 from metrics.resolve.matching import reader_digest
 from metrics.resolve.money import MoneyReport
 from metrics.resolve.scope import (
-    UNBOOKED,
-    UNSURE_SUMS,
     Scope,
     copy_calls,
     copy_records,
@@ -103,6 +102,7 @@ def fill_scope(scope: Scope, since: datetime, share: float) -> None:
     """
     find_seeds(scope, since)
     grow(scope)
+    choose(scope)
     copy_records(scope)
     _check_share(scope, share, [relation for relation in _LARGE if relation != "core.calls"])
     copy_calls(scope)
@@ -139,15 +139,6 @@ def see_whole(scope: Scope, relations: Sequence[str]) -> Iterator[None]:
             scope.run(f"DROP VIEW temp.{staged}; ALTER TABLE temp.part_of_{staged} RENAME TO {staged}")
 
 
-def _keep_choosers(scope: Scope) -> None:
-    """Of the lists of deals to choose from, only those whose every candidate is in the scope."""
-    staged = staged_name("calc.match_candidates")
-    scope.run(f"""
-        CREATE OR REPLACE TEMP TABLE {staged} AS
-        FROM {staged} SEMI JOIN scope.main.scope_choosers USING (source, payment_id)
-    """)
-
-
 def finish_money(scope: Scope) -> None:
     """After money: leave out the lists of deals that are not whole, and check the few things that a scope can't see
     beyond itself.
@@ -156,7 +147,7 @@ def finish_money(scope: Scope) -> None:
         ScopeError: the company's first lead is another one, or the documents of a changed deal ask a sum nobody
             reckoned with.
     """
-    _keep_choosers(scope)
+    keep_choosers(scope)
     if scope.count(_MOVED_BEGINNING):
         raise ScopeError("first lead")
     if scope.count(_UNFORESEEN_SUMS):
@@ -191,18 +182,18 @@ _UNFORESEEN_SUMS = f"""
 """
 
 
-def check_written(scope: Scope) -> None:
+def check_written(connection: duckdb.DuckDBPyConnection) -> None:
     """Every record has what is made of each, in the transaction that wrote it.
 
     Raises:
         ScopeError: a record was lost, or something is left of one that is gone.
     """
     for made, of in (
-        ("SELECT count(*) FROM {home}.facts.deal_payments", "core.deals"),
-        ("SELECT count(*) FROM {home}.calc.calls", "core.calls"),
-        ("SELECT count(*) FROM (SELECT DISTINCT source, payment_id FROM {home}.calc.payments)", "core.payments"),
+        ("FROM facts.deal_payments", "core.deals"),
+        ("FROM calc.calls", "core.calls"),
+        ("FROM (SELECT DISTINCT source, payment_id FROM calc.payments)", "core.payments"),
     ):
-        if scope.count(made) != scope.count(f"SELECT count(*) FROM {{home}}.{of}"):
+        if count_of(connection, made) != count_of(connection, f"FROM {of}"):
             raise ScopeError(of)
 
 

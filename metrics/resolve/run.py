@@ -6,13 +6,22 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 
 from base.clock import Clock
-from metrics.resolve.changes import Change, compare_changes, held_names, staged_name, write_changes, write_people
+from metrics.resolve.changes import (
+    Change,
+    add_up,
+    compare_changes,
+    held_names,
+    staged_name,
+    write_changes,
+    write_people,
+)
+from metrics.resolve.choosing import keep_choosers
 from metrics.resolve.incremental import (
     SCOPED_SHARE,
     ScopeError,
@@ -30,6 +39,7 @@ from metrics.resolve.incremental import (
 from metrics.resolve.matching import read_number_keys, read_purposes
 from metrics.resolve.money import MONEY_WRITES, PAYMENT_MARKS, MoneyReport, stage_money, write_money
 from metrics.resolve.order import keep_order
+from metrics.resolve.parts import PART_DEALS, begin_anew, count_parts, fill_lists, fill_part, first_day, open_parts
 from metrics.resolve.scope import Scope, open_scope
 from metrics.resolve.versions import present_versions, store_versions, stored_versions
 from metrics.settings import Company
@@ -124,9 +134,10 @@ def resolve(
     *,
     money: MoneyStep = stage_money,
     scoped_share: float = SCOPED_SHARE,
-    on_full: Callable[[int], object] = lambda deals: None,
+    part_deals: int = PART_DEALS,
 ) -> ResolveReport:
-    """Bring core's derived relations and `calc.*` in line with the records and inputs; all of it or nothing.
+    """Bring core's derived relations and `calc.*` in line with the records and inputs; all of it or nothing, but that a
+    company too large to be made anew at once is written part by part (parts.py, of `part_deals`).
 
     Only what the records changed since the last resolve are tied to is made anew (scope.py), if that is at most
     `scoped_share` of all; everything when inputs, settings or rules changed (incremental.py). Both end in the same
@@ -136,9 +147,8 @@ def resolve(
     a transaction can't leave the memory, and nobody knows their size: a million deals needed more than 2 GB.) Only who
     a record's person is, right by itself, is written as it is found.
 
-    The inputs must have been loaded (`metrics.inputs.load_inputs`). `on_full` is told the number of deals before
-    everything is made anew. `money` stages the payments' part, once deals have owners and stages; one that isn't ours
-    sees all records.
+    The inputs must have been loaded (`metrics.inputs.load_inputs`). `money` stages the payments' part, once deals have
+    owners and stages; one that isn't ours sees all records, at once.
     """
     versions = present_versions(connection, company)
     stored = stored_versions(connection)
@@ -152,7 +162,11 @@ def resolve(
         if report is not None:
             keep_order(connection)
             return report
-    on_full(count_of(connection, "FROM core.deals"))
+    parts = count_parts(count_of(connection, "FROM core.deals"), count_of(connection, "FROM core.calls"), part_deals)
+    if money is stage_money and parts > 1:
+        report = _resolve_in_parts(connection, company, clock, parts)
+        keep_order(connection)
+        return report
     with _temporary_tables(connection):
         set_parameters(connection, company, now)
         report = _stage(connection, company, clock, money)
@@ -181,12 +195,58 @@ def _resolve_part(
             report = _stage(connection, company, clock, stage_money, scope)
             with scope.at_home(), transaction(connection):
                 changes = [*report.changes, *_write(connection, now)]
-                check_written(scope)
+                check_written(connection)
                 _remember(connection, company, resolved_at)
     except ScopeError:
         return None
     counted = count_money(connection, read)
     return ResolveReport(ran=True, scoped=True, changes=tuple(changes), money=counted)
+
+
+def _resolve_in_parts(
+    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, count: int
+) -> ResolveReport:
+    """Resolve everything, a part at a time; then what only the end can tell."""
+    now = clock.now()
+    resolved_at = now if is_later(connection, now) else None
+    set_parameters(connection, company, now)
+    read = read_purposes(connection)
+    read_number_keys(connection)
+    begin_anew(connection)
+    changes: list[Change] = []
+    with open_parts(connection, count):
+        seen: dict[int, date | None] = {}  # the day of the company's first lead, as a part knows it
+        todo = [*range(count)]
+        while todo:
+            for part in todo:
+                with _part(connection, company, now) as scope:
+                    fill_part(scope, part)
+                    changes += _make(connection, company, clock, scope)
+                    seen[part] = first_day(connection)
+            first = first_day(connection)
+            todo = [part for part, day in seen.items() if day != first]
+        with _part(connection, company, now) as scope:
+            if fill_lists(scope):
+                changes += _make(connection, company, clock, scope)
+    with transaction(connection):
+        check_written(connection)
+        _remember(connection, company, resolved_at)
+    return ResolveReport(ran=True, changes=add_up(changes), money=count_money(connection, read))
+
+
+@contextmanager
+def _part(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime) -> Iterator[Scope]:
+    with _temporary_tables(connection), open_scope(connection) as scope:
+        # The last step before left no table that nobody reads on.
+        set_parameters(connection, company, now)
+        yield scope
+
+
+def _make(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, scope: Scope) -> list[Change]:
+    """Make what is in the scope, and write it."""
+    report = _stage(connection, company, clock, stage_money, scope, keep_choosers)
+    with scope.at_home(), transaction(connection):
+        return [*report.changes, *_write(connection, clock.now())]
 
 
 def _remember(connection: duckdb.DuckDBPyConnection, company: Company, resolved_at: datetime | None) -> None:
@@ -196,9 +256,14 @@ def _remember(connection: duckdb.DuckDBPyConnection, company: Company, resolved_
 
 
 def _stage(
-    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, money: MoneyStep, scope: Scope | None = None
+    connection: duckdb.DuckDBPyConnection,
+    company: Company,
+    clock: Clock,
+    money: MoneyStep,
+    scope: Scope | None = None,
+    finish: Callable[[Scope], object] = finish_money,
 ) -> ResolveReport:
-    """Make and compare everything; what the report counts as changed are the people."""
+    """Make and compare everything, in a scope what is in it; what the report counts as changed are the people."""
     now = clock.now()
     scripts = {step: (SQL_DIR / step.file).read_text(encoding="utf-8") for step in BEFORE_MONEY + AFTER_MONEY}
     changes: list[Change] = []
@@ -206,7 +271,7 @@ def _stage(
         changes += _run_step(connection, step, scripts, now, scope)
     matched = money(connection, company, clock)
     if scope:
-        finish_money(scope)
+        finish(scope)
     for relation in MONEY_WRITES:
         # Whoever stands in for money may have staged nothing: then what is stored stays.
         connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {staged_name(relation)} AS FROM {relation}")

@@ -4,9 +4,7 @@ What resolve makes of a record depends on the records it shares a tie with (sql/
 steps: its cluster. Clusters that hold a changed record, by the ties of now or of the last resolve, are copied beside
 the warehouse; there the same SQL files find them as `core.deals` and the rest, and see nothing else.
 
-One relation looks further: a payment without a deal lists deals that ask its very amount (calc.match_candidates).
-Amounts tie too many strangers to be ties: who asks is added for the payments whose list may have changed, and nobody
-else's list is written.
+One relation looks further: the deals that a payment without one may be for (choosing.py).
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ RECORDS = {
     "core.receivables": ("receivable", "receivable_id"),
 }
 # Conversations and notes of them are found by their number alone; they tie nothing else together.
-_BY_PHONE = {"core.calls": ("external_number", "call_id"), "core.activities": ("phone", "activity_id")}
+BY_PHONE = {"core.calls": ("external_number", "call_id"), "core.activities": ("phone", "activity_id")}
 
 _DEAL = "SEMI JOIN scope.main.scope_deals USING (source, deal_id)"
 _CALL = "SEMI JOIN scope.core.calls USING (source, call_id)"
@@ -72,9 +70,6 @@ MADE = {
 }  # fmt: skip
 # Small and the same for all records: made whole every time.
 WHOLE = ("calc.working_days", "calc.split_shares", "calc.stage_odds")
-
-# At most so many deals may ask an amount for it to point at any of them (sql/money_by_amount.sql).
-_ASKERS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +169,7 @@ def find_seeds(scope: Scope, since: datetime) -> None:
         """,
         {"since": since},
     )
-    for relation, (_, name) in _BY_PHONE.items():
+    for relation, (_, name) in BY_PHONE.items():
         kind = relation.partition(".")[2]
         scope.run(
             f"CREATE TABLE scope.main.scope_{kind} AS SELECT source, {name} FROM {{home}}.{relation}"
@@ -195,19 +190,9 @@ def find_seeds(scope: Scope, since: datetime) -> None:
 
 
 def grow(scope: Scope) -> None:
-    """From the seeds to everything that has to be looked at, as nodes: `scope_reached`. `scope_choosers` are the
-    payments whose list of deals to choose from may differ."""
+    """From the seeds to everything that they are tied to, as nodes: `scope_reached`."""
     _read_fresh_ties(scope)
     scope.close()
-    scope.run("CREATE TABLE scope.main.scope_clusters AS FROM scope.main.scope_reached")
-    _choose_payments(scope)
-    scope.reach("SELECT node_of('payment', source, payment_id) AS node FROM scope.main.scope_choosers")
-    scope.reach(_ASKING)
-    # The company's first lead divides its customers into those of before and the others (sql/94_sales.sql).
-    scope.reach("""
-        SELECT node_of('deal', source, deal_id) AS node
-        FROM (FROM {home}.calc.leads ORDER BY local_date, source, deal_id LIMIT 1)
-    """)
 
 
 def _read_fresh_ties(scope: Scope) -> None:
@@ -222,94 +207,15 @@ def _read_fresh_ties(scope: Scope) -> None:
         CREATE VIEW scope.main.scope_edges AS
         SELECT owner, tie FROM {home}.calc.ties WHERE kind <> 'asks'
         UNION ALL
-        SELECT owner, tie FROM scope.main.scope_fresh WHERE kind <> 'asks'
+        SELECT owner, tie FROM scope.main.scope_fresh WHERE kind <> 'asks';
+
+        CREATE VIEW scope.main.scope_asks AS SELECT owner, tie FROM {home}.calc.ties WHERE kind = 'asks';
+        CREATE VIEW scope.main.scope_before AS
+        SELECT owner, tie FROM {home}.calc.ties WHERE kind = 'asks'
+        UNION ALL
+        -- Several documents of a deal ask together what is due.
+        SELECT node_of('deal', source, deal_id), asked_node(currency, due) FROM {home}.facts.deal_payments
     """)
-
-
-# Deals outside the scope that surely ask an amount: by their own card, because accounting has no document of them.
-_SURE = """
-    SELECT ties.tie, ties.owner FROM {home}.calc.ties AS ties
-    JOIN (
-        SELECT node_of('deal', source, deal_id) AS owner FROM {home}.facts.deal_payments WHERE due_origin <> 'order'
-    ) AS deals USING (owner)
-    ANTI JOIN scope.main.scope_reached AS reached ON reached.node = ties.owner
-    WHERE ties.kind = 'asks'
-"""
-
-
-def _choose_payments(scope: Scope) -> None:
-    """Payments whose list may differ: the clusters' own, and unmatched ones of an amount that a cluster's deal asks,
-    now or before. An amount that more deals ask than a list may have points at nobody, whatever changed."""
-    scope.run(
-        f"""
-        CREATE TABLE scope.main.scope_asked AS
-        SELECT DISTINCT tie FROM (
-            SELECT tie FROM {{home}}.calc.ties SEMI JOIN scope.main.scope_reached AS reached ON reached.node = owner
-            WHERE kind = 'asks'
-            UNION ALL
-            SELECT tie FROM scope.main.scope_fresh WHERE kind = 'asks'
-            UNION ALL
-            -- Several documents of a deal ask together what is due.
-            SELECT asked_node(currency, due) FROM {{home}}.facts.deal_payments
-            SEMI JOIN scope.main.scope_reached AS reached ON reached.node = node_of('deal', source, deal_id)
-        )
-        ANTI JOIN (SELECT tie FROM ({_SURE}) GROUP BY tie HAVING count(*) > {_ASKERS}) AS common USING (tie)
-        WHERE tie IS NOT NULL;
-
-        CREATE TABLE scope.main.scope_choosers AS
-        SELECT source, payment_id FROM {{home}}.core.payments
-        SEMI JOIN scope.main.scope_reached AS reached ON reached.node = node_of('payment', source, payment_id)
-        UNION
-        SELECT source, payment_id FROM {{home}}.core.payments AS payments
-        SEMI JOIN ({UNBOOKED}) AS rests USING (source, payment_id)
-        SEMI JOIN scope.main.scope_asked AS asked ON asked.tie = asked_node(payments.currency, payments.amount)
-        UNION
-        SELECT source, payment_id FROM {{home}}.calc.match_candidates
-        SEMI JOIN scope.main.scope_reached AS reached ON reached.node = node_of('deal', deal_source, deal_id)
-        """
-    )
-
-
-UNBOOKED = """
-    SELECT source, payment_id FROM {home}.calc.payments
-    WHERE deal_id = '' AND NOT is_refund AND coalesce(excluded_by, 'no_rate') = 'no_rate'
-"""
-
-# Documents of one deal whose sum is not what is due: in another currency, or taking something back.
-UNSURE_SUMS = """
-    SELECT linked.deal_source AS source, linked.deal_id
-    FROM {linked} AS linked
-    JOIN {orders} AS orders ON orders.source = linked.source AND orders.order_id = linked.order_id
-    GROUP BY linked.deal_source, linked.deal_id
-    HAVING count(*) > 1 AND NOT coalesce(bool_and(
-        orders.amount > 0 AND coalesce(orders.currency, getvariable('currency')) = getvariable('currency')
-    ), FALSE)
-"""
-
-# Who asks for what the choosers paid: everybody, or so many that it points at nobody.
-_ASKING = f"""
-    WITH paid AS (
-        SELECT DISTINCT asked_node(currency, amount) AS tie FROM {{home}}.core.payments
-        SEMI JOIN scope.main.scope_choosers USING (source, payment_id)
-        WHERE amount > 0
-    ),
-    sure AS (
-        FROM ({_SURE}) SEMI JOIN paid USING (tie)
-    ),
-    common AS (SELECT tie FROM sure GROUP BY tie HAVING count(*) > {_ASKERS})
-    SELECT owner AS node FROM sure SEMI JOIN common USING (tie)
-    QUALIFY row_number() OVER (PARTITION BY tie ORDER BY owner) <= {_ASKERS} + 1
-    UNION
-    SELECT ties.owner FROM {{home}}.calc.ties AS ties SEMI JOIN paid USING (tie) ANTI JOIN common USING (tie)
-    WHERE ties.kind = 'asks'
-    UNION
-    SELECT node_of('deal', source, deal_id) FROM {{home}}.facts.deal_payments
-    SEMI JOIN paid ON paid.tie = asked_node(currency, due)
-    WHERE due_origin = 'order'
-    UNION
-    SELECT node_of('deal', source, deal_id)
-    FROM ({UNSURE_SUMS.format(linked="{home}.calc.order_deals", orders="{home}.core.orders")})
-"""
 
 
 def copy_records(scope: Scope) -> None:
@@ -358,7 +264,7 @@ def copy_calls(scope: Scope) -> None:
         INSERT INTO scope.main.scope_phones
         SELECT phone FROM scope.core.contact_phones UNION SELECT unnest(phones) FROM scope.core.companies
     """)
-    for relation, (phone, name) in _BY_PHONE.items():
+    for relation, (phone, name) in BY_PHONE.items():
         changed = f"scope.main.scope_{relation.partition('.')[2]}"
         scope.run(
             f"""
@@ -377,7 +283,7 @@ def show_the_rest(scope: Scope) -> None:
     """Name everything that is not copied: what was made of the copied records, and inputs and the like as they are."""
     for relation, kept in MADE.items():
         scope.run(f"CREATE VIEW scope.{relation} AS FROM {{home}}.{relation} {kept}")
-    shown = {*RECORDS, *_BY_PHONE, *MADE, "core.matches", "calc.payment_numbers", "calc.number_keys"}
+    shown = {*RECORDS, *BY_PHONE, *MADE, "core.matches", "calc.payment_numbers", "calc.number_keys"}
     for table in WAREHOUSE.sorted_tables:
         is_read = table.schema in ("core", "calc") or table.fullname == "meta.sync_runs"
         if is_read and table.fullname not in shown:

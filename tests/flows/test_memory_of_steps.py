@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from base.clock import SystemClock
 from base.memory import whole_memory
-from flows.steps.recompute import MANY_DEALS, make_room
 from flows.steps.sources import files_to_compute, files_to_load
 from voronka.config import load_project
-from warehouse.database import Files, Warehouse
+from warehouse.database import Files
 
 LAKE = '[warehouse]\npath = "ducklake:postgres:dbname=sales"\ndata_path = "lake"\n'
 
@@ -56,15 +53,3 @@ def test_a_container_has_what_it_was_given(tmp_path: Path, container: str | None
     machine = whole_memory(tmp_path / "none")
     assert machine > 10**8
     assert whole_memory(limit) == (found or machine)
-
-
-def test_many_deals_resolved_anew_have_all_memory_at_once(tmp_path: Path) -> None:
-    """Half an hour of work is lost each time that too little of it is found out at its end."""
-    files = Files(warehouse=tmp_path / "w.duckdb", raw=tmp_path / "r.duckdb", more_memory=("1GB", "3GB"))
-    with duckdb.connect() as connection:
-        warehouse = Warehouse(files, connection, SystemClock())
-        make_room(warehouse, MANY_DEALS - 1)
-        assert warehouse.raised == 0
-        make_room(warehouse, MANY_DEALS)
-        assert connection.execute("SELECT current_setting('memory_limit')").fetchone() == ("2.7 GiB",)
-        assert not warehouse.raise_memory_limit()
