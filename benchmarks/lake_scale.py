@@ -141,7 +141,7 @@ def prepare_lake(folder: Path, server: Server, base: Project, name: str, copies:
             fill(connection, copies)
             with transaction(connection):
                 store_versions(connection, present_versions(connection, project.company))
-                store_state(connection, SystemClock().now())
+                store_state(connection, project.company, SystemClock().now())
         (folder / "filled").touch()
     return project
 

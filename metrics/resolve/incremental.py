@@ -21,7 +21,8 @@ from metrics.resolve.scope import (
     grow,
     show_the_rest,
 )
-from metrics.resolve.versions import SOURCE_RELATIONS, read_setting, store_setting
+from metrics.resolve.versions import SOURCE_RELATIONS, read_setting, source_settings, store_setting
+from metrics.settings import Company
 from models.arrow import find_relation
 
 # Beyond this share of all records a full resolve is cheaper. Of all together, not of each kind: when the deals of one
@@ -41,9 +42,9 @@ class ScopeError(Exception):
 
 
 def only_records_changed(stored: dict[str, str], present: dict[str, str]) -> bool:
-    """Inputs, settings and rules are those of the last resolve."""
+    """Inputs, settings and rules are those of the last resolve; of sources, `find_start` tells which came."""
     differing = {name for name in stored.keys() | present.keys() if stored.get(name) != present.get(name)}
-    return differing == {"resolve.core_version"}
+    return len(differing) > 0 and differing <= {"resolve.core_version", "resolve.sources_version"}
 
 
 def is_later(connection: duckdb.DuckDBPyConnection, now: datetime) -> bool:
@@ -53,11 +54,11 @@ def is_later(connection: duckdb.DuckDBPyConnection, now: datetime) -> bool:
     return row is not None and bool(row[0])
 
 
-def store_state(connection: duckdb.DuckDBPyConnection, resolved_at: datetime | None) -> None:
+def store_state(connection: duckdb.DuckDBPyConnection, company: Company, resolved_at: datetime | None) -> None:
     """Remember what was resolved, in the caller's transaction; None = what comes later can't be told by its time."""
     at = None if resolved_at is None else resolved_at.isoformat()
     counted = {"ties": count_of(connection, "FROM calc.ties"), "counts": _count_rows(connection)}
-    store_setting(connection, _STATE, {"at": at, **counted, **_surroundings(connection)})
+    store_setting(connection, _STATE, {"at": at, **counted, **_surroundings(connection, company)})
 
 
 def require_full(connection: duckdb.DuckDBPyConnection) -> None:
@@ -65,14 +66,16 @@ def require_full(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM meta.settings WHERE starts_with(name, 'resolve')")
 
 
-def find_start(connection: duckdb.DuckDBPyConnection, now: datetime, share: float = SCOPED_SHARE) -> datetime | None:
+def find_start(
+    connection: duckdb.DuckDBPyConnection, company: Company, now: datetime, share: float = SCOPED_SHARE
+) -> datetime | None:
     """The instant after which records are news to the last resolve; None = that can't be told, they are more than
     `share` of all, or concern all."""
     state = read_setting(connection, _STATE)
     if state is None or state["at"] is None:
         return None
     since = datetime.fromisoformat(state["at"])
-    if since >= now or not _is_same_world(state, _surroundings(connection)):
+    if since >= now or not _is_same_world(state, _surroundings(connection, company)):
         return None
     if _identities_turned(connection, since, now):
         return None
@@ -235,13 +238,14 @@ def _counts(connection: duckdb.DuckDBPyConnection, column: str, where: str) -> d
     return dict(rows)
 
 
-def _surroundings(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _surroundings(connection: duckdb.DuckDBPyConnection, company: Company) -> dict[str, Any]:
     """What else decides, beside records, inputs, settings and rules: as JSON has it."""
     marks = connection.execute("SELECT source || '/' || stream, mapping_version FROM meta.watermarks").fetchall()
     lives = connection.execute("SELECT source, CAST(min(started_at) AS VARCHAR) FROM meta.sync_runs GROUP BY source")
     return {
         "mappings": dict(marks),
         "lives": dict(lives.fetchall()),
+        "sources": source_settings(company),
         "reader": reader_digest(),
         # Ties are DuckDB's hashes.
         "engine": duckdb.__version__,
@@ -251,7 +255,9 @@ def _surroundings(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 def _is_same_world(before: dict[str, Any], present: dict[str, Any]) -> bool:
     """New sources and streams may come; what was there reads, began and hashes as before."""
     return all(before[name] == present[name] for name in ("reader", "engine")) and all(
-        present[name].get(key) == value for name in ("mappings", "lives") for key, value in before[name].items()
+        present[name].get(key) == value
+        for name in ("mappings", "lives", "sources")
+        for key, value in before[name].items()
     )
 
 

@@ -184,7 +184,7 @@ def _resolve_part(
     now = clock.now()
     resolved_at = now if is_later(connection, now) else None
     set_parameters(connection, company, now)
-    since = find_start(connection, now, share)
+    since = find_start(connection, company, now, share)
     if since is None:
         return None
     read = read_purposes(connection)
@@ -252,7 +252,7 @@ def _make(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock,
 def _remember(connection: duckdb.DuckDBPyConnection, company: Company, resolved_at: datetime | None) -> None:
     # Counted again: setting a person touches loaded_at of core rows.
     store_versions(connection, present_versions(connection, company))
-    store_state(connection, resolved_at)
+    store_state(connection, company, resolved_at)
 
 
 def _stage(

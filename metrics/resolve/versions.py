@@ -45,6 +45,7 @@ def present_versions(connection: duckdb.DuckDBPyConnection, company: Company) ->
         f"{_PREFIX}core_version": core_version(connection),
         f"{_PREFIX}input_version": input_version(connection, but=[*UNREAD_INPUTS]),
         f"{_PREFIX}settings_version": _digest(_settings(company)),
+        f"{_PREFIX}sources_version": _digest(source_settings(company)),
         f"{_PREFIX}rules_version": rules_version(),
     }
 
@@ -95,6 +96,11 @@ def rules_version() -> str:
     return digest.hexdigest()
 
 
+def source_settings(company: Company) -> dict[str, Any]:
+    """What resolve goes by of each source, as JSON has it: its type, and its authority in accounting."""
+    return {name: [kind, company.priorities.get(name)] for name, kind in sorted(company.source_types.items())}
+
+
 def _settings(company: Company) -> list[Any]:
     rules = company.rules
     return [
@@ -102,8 +108,6 @@ def _settings(company: Company) -> list[Any]:
         company.currency,
         company.vat_mode,
         sorted(company.own_tax_ids),
-        sorted(company.source_types.items()),
-        sorted(company.priorities.items()),
         sorted((name, getattr(rules, name)) for name in rules.__dataclass_fields__),
     ]
 

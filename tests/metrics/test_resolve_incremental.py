@@ -95,8 +95,8 @@ def test_nothing_else_changed(undone: Twins) -> None:
         "INSERT INTO meta.sync_runs (run_id, source, stream, started_at) VALUES ('2', 'new', 'deals', now())"
     )
     since = undone.resolved_at
-    assert find_start(undone.connection, since + timedelta(hours=9), share=1.0) == since
-    assert find_start(undone.connection, since + timedelta(hours=9), share=0.0) is None
+    assert find_start(undone.connection, TOLD, since + timedelta(hours=9), share=1.0) == since
+    assert find_start(undone.connection, TOLD, since + timedelta(hours=9), share=0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_nothing_else_changed(undone: Twins) -> None:
 def test_what_changes_everything_resolves_everything(undone: Twins, tampering: str) -> None:
     """Each concerns records that no row of it names by its time: a scope would leave them as they were."""
     undone.connection.execute(tampering)
-    assert find_start(undone.connection, undone.resolved_at + timedelta(days=2), share=1.0) is None
+    assert find_start(undone.connection, TOLD, undone.resolved_at + timedelta(days=2), share=1.0) is None
 
 
 def test_a_clock_that_stands_still_tells_no_news(undone: Twins) -> None:
     """Rows loaded in the very instant of the last resolve can't be told from those it saw."""
-    assert find_start(undone.connection, undone.resolved_at) is None
+    assert find_start(undone.connection, TOLD, undone.resolved_at) is None
 
 
 def test_only_records() -> None:
@@ -134,13 +134,29 @@ def test_only_records() -> None:
     assert only_records_changed(stored, stored | {"resolve.core_version": "2"})
     assert not only_records_changed(stored, stored | {"resolve.core_version": "2", "resolve.input_version": "2"})
     assert not only_records_changed({}, stored)
+    assert not only_records_changed(stored, stored)
+    assert only_records_changed(stored | {"resolve.sources_version": "1"}, stored | {"resolve.sources_version": "2"})
+
+
+def test_a_source_that_came_is_news_and_one_that_changed_concerns_all(undone: Twins) -> None:
+    """A second account's own section in the configuration had everything resolved anew; a bank that takes the other's
+    place decides over payments of both."""
+    now = undone.resolved_at + timedelta(hours=9)
+    more = replace(TOLD, source_types={**TOLD.source_types, "amo2": "amocrm"})
+    assert find_start(undone.connection, more, now) is not None
+    other = replace(TOLD, source_types={**TOLD.source_types, "amo": "bitrix24"})
+    assert find_start(undone.connection, other, now) is None
+    less = replace(TOLD, source_types={"amo": "amocrm"})
+    assert find_start(undone.connection, less, now) is None
+    first = replace(TOLD, priorities={**TOLD.priorities, "bank": 1})
+    assert find_start(undone.connection, first, now) is None
 
 
 def test_too_much_is_resolved_as_a_whole() -> None:
     """A scope given up half-way must leave nothing behind: neither its tables nor the catalog."""
     twins = Twins(3, 3)
     twins.change(1.0)
-    assert find_start(twins.connection, twins.clock.now() + timedelta(hours=1), share=0.2) is not None
+    assert find_start(twins.connection, TOLD, twins.clock.now() + timedelta(hours=1), share=0.2) is not None
     assert not twins.resolve(share=0.2).scoped
     assert twins.connection.execute(
         "SELECT count(*) FROM duckdb_databases() WHERE database_name = 'scope'"
