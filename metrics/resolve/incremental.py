@@ -32,8 +32,8 @@ SCOPED_SHARE = 0.3
 _STATE = "resolved.state"
 # Their rows go without a trace where a list comes without them; scope.find_seeds compares them with their ties.
 _SHRINKING = ("core.call_legs", "core.deal_contacts", "core.payment_parts")
-# Read by every deal: a change of theirs is a change of all.
-_COMMON = ("core.pipeline_stages",)
+# Read by every deal of its source: a change of theirs is a change of all, but where the source itself is new.
+_COMMON = "core.pipeline_stages"
 _LARGE = ("core.deals", "core.calls", "core.payments")
 
 
@@ -82,12 +82,13 @@ def find_start(
     # Whoever forgets a person empties the ties: theirs are hashes of phones.
     if state["ties"] != count_of(connection, "FROM calc.ties"):
         return None
+    ordered = f"FROM {_COMMON} WHERE loaded_at > $since AND source IN (SELECT unnest($known))"
+    if count_of(connection, ordered, since=since, known=[*state["stages"]]):
+        return None
     counts, before = _count_rows(connection), state["counts"]
     large = 0
     for relation in SOURCE_RELATIONS:
         news = count_of(connection, f"FROM {relation} WHERE loaded_at > $since", since=since)
-        if relation in _COMMON and (news or counts[relation] != before[relation]):
-            return None
         large += news if relation in _LARGE else 0
         # Rows that came with an old time, or went: by nobody's ordinary loading.
         if counts[relation] - news > before[relation]:
@@ -240,11 +241,21 @@ def _counts(connection: duckdb.DuckDBPyConnection, column: str, where: str) -> d
 
 def _surroundings(connection: duckdb.DuckDBPyConnection, company: Company) -> dict[str, Any]:
     """What else decides, beside records, inputs, settings and rules: as JSON has it."""
-    marks = connection.execute("SELECT source || '/' || stream, mapping_version FROM meta.watermarks").fetchall()
-    lives = connection.execute("SELECT source, CAST(min(started_at) AS VARCHAR) FROM meta.sync_runs GROUP BY source")
+
+    def counted(query: str) -> dict[str, Any]:
+        return dict(connection.execute(query).fetchall())
+
+    mappings = counted("SELECT source || '/' || stream, mapping_version FROM meta.watermarks")
+    lives = counted("SELECT source, CAST(min(started_at) AS VARCHAR) FROM meta.sync_runs GROUP BY source")
+    stages = counted(f"""
+        SELECT source, count(stage_id)
+        FROM (SELECT DISTINCT source, NULL AS stage_id FROM core.deals UNION ALL SELECT source, stage_id FROM {_COMMON})
+        GROUP BY source
+    """)
     return {
-        "mappings": dict(marks),
-        "lives": dict(lives.fetchall()),
+        "mappings": mappings,
+        "lives": lives,
+        "stages": stages,
         "sources": source_settings(company),
         "reader": reader_digest(),
         # Ties are DuckDB's hashes.
@@ -256,7 +267,7 @@ def _is_same_world(before: dict[str, Any], present: dict[str, Any]) -> bool:
     """New sources and streams may come; what was there reads, began and hashes as before."""
     return all(before[name] == present[name] for name in ("reader", "engine")) and all(
         present[name].get(key) == value
-        for name in ("mappings", "lives", "sources")
+        for name in ("mappings", "lives", "stages", "sources")
         for key, value in before[name].items()
     )
 

@@ -89,8 +89,12 @@ def undone(resolved: Twins) -> Iterator[Twins]:
 
 
 def test_nothing_else_changed(undone: Twins) -> None:
-    """The cases below prove nothing if a start is never found; new records and a new source are no reason not to."""
+    """The cases below prove nothing if a start is never found; new records and a new source, with stages of its own,
+    are no reason not to."""
     undone.change(1.0)
+    undone.connection.execute(
+        "INSERT INTO core.pipeline_stages (source, pipeline_id, stage_id, loaded_at) VALUES ('new', '7', '1', now())"
+    )
     undone.connection.execute(
         "INSERT INTO meta.sync_runs (run_id, source, stream, started_at) VALUES ('2', 'new', 'deals', now())"
     )
