@@ -148,8 +148,8 @@ def finish_money(scope: Scope) -> None:
     beyond itself.
 
     Raises:
-        ScopeError: the company's first lead is another one, or the documents of a changed deal ask a sum nobody
-            reckoned with.
+        ScopeError: the company's first lead is of another day, and records outside stand between the two; or the
+            documents of a changed deal ask a sum nobody reckoned with.
     """
     keep_choosers(scope)
     if scope.count(_MOVED_BEGINNING):
@@ -158,12 +158,16 @@ def finish_money(scope: Scope) -> None:
         raise ScopeError("sums of documents")
 
 
-# The scope holds the first lead of the last resolve, if it is still there.
+# Before the first lead only accounting knows who bought (sql/94_sales.sql): what that decides of payments outside the
+# scope, which holds the first lead of the last resolve, if it is still there. Without any lead nothing is before it.
 _MOVED_BEGINNING = """
     SELECT count(*)
-    FROM (SELECT min(local_date) AS day FROM next_leads) AS made
-    CROSS JOIN (SELECT min(local_date) AS day FROM {home}.calc.leads) AS stored
-    WHERE made.day IS DISTINCT FROM stored.day
+    FROM (FROM {home}.calc.customer_payments ANTI JOIN scope.core.payments USING (source, payment_id)) AS payments
+    CROSS JOIN (SELECT coalesce(min(local_date), DATE '-infinity') AS day FROM next_leads) AS made
+    CROSS JOIN (SELECT coalesce(min(local_date), DATE '-infinity') AS day FROM {home}.calc.leads) AS stored
+    WHERE payments.deal_id = ''
+        AND payments.local_date >= least(made.day, stored.day)
+        AND payments.local_date < greatest(made.day, stored.day)
 """
 # Of deals whose documents were other ones before, or add up to something else now: unmatched payments elsewhere that
 # are of such a sum.

@@ -181,3 +181,31 @@ def test_a_second_account_of_deals_is_little_beside_the_calls_of_a_large_company
     twins.connection.execute("UPDATE core.deals SET loaded_at = $now", {"now": twins.clock.now()})
     assert twins.resolve(share=0.3).scoped
     assert twins.compare()[1] == {}
+
+
+@pytest.mark.parametrize("is_between", [False, True])
+def test_an_account_older_than_the_company_is_news_where_nobody_bought_before(is_between: bool) -> None:
+    """The first lead moved a year back made every customer's beginning new, whether anything hung on it or not; and
+    where it does, customers outside the scope stayed what they were."""
+    twins = Twins(5, 3)
+    connection = twins.connection
+    if is_between:
+        connection.execute(
+            "INSERT INTO core.payments BY NAME SELECT * REPLACE ('old-' || payment_id AS payment_id,"
+            " DATE '2026-03-03' AS paid_on,"
+            " NULL AS order_id, NULL AS invoice_number, NULL AS contract_number, '' AS purpose) FROM core.payments"
+            " WHERE kind = 'customer' AND is_deleted IS NOT TRUE AND amount > 0 AND payer_tax_id IS NOT NULL"
+        )
+        twins.resolve()
+    before = connection.execute("SELECT min(local_date) FROM calc.leads").fetchone()
+    twins.clock.advance(3600)
+    connection.execute(
+        "INSERT INTO core.deals BY NAME SELECT * REPLACE ('ancient' AS deal_id, 'another' AS source, NULL AS company_id,"
+        " NULL AS tax_id, NULL AS order_id, NULL AS invoice_number, NULL AS contract_number, NULL AS amount,"
+        " TIMESTAMPTZ '2026-01-01 09:00:00+00' AS created_at, $now AS loaded_at) FROM core.deals"
+        " JOIN calc.leads USING (source, deal_id) LIMIT 1".replace("SELECT *", "SELECT deals.*"),
+        {"now": twins.clock.now()},
+    )
+    assert twins.resolve().scoped != is_between
+    assert connection.execute("SELECT min(local_date) FROM calc.leads").fetchone() != before, "nothing has moved"
+    assert twins.compare()[1] == {}
