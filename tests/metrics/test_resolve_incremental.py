@@ -200,10 +200,11 @@ def test_an_account_older_than_the_company_is_news_where_nobody_bought_before(is
     before = connection.execute("SELECT min(local_date) FROM calc.leads").fetchone()
     twins.clock.advance(3600)
     connection.execute(
-        "INSERT INTO core.deals BY NAME SELECT * REPLACE ('ancient' AS deal_id, 'another' AS source, NULL AS company_id,"
-        " NULL AS tax_id, NULL AS order_id, NULL AS invoice_number, NULL AS contract_number, NULL AS amount,"
+        "INSERT INTO core.deals BY NAME SELECT deals.* REPLACE ('ancient' AS deal_id, 'another' AS source,"
+        " NULL AS company_id, NULL AS tax_id, NULL AS order_id, NULL AS invoice_number,"
+        " NULL AS contract_number, NULL AS amount,"
         " TIMESTAMPTZ '2026-01-01 09:00:00+00' AS created_at, $now AS loaded_at) FROM core.deals"
-        " JOIN calc.leads USING (source, deal_id) LIMIT 1".replace("SELECT *", "SELECT deals.*"),
+        " JOIN calc.leads USING (source, deal_id) LIMIT 1",
         {"now": twins.clock.now()},
     )
     assert twins.resolve().scoped != is_between

@@ -107,7 +107,7 @@ OURS = {
     "counted_evidence(spread, bounds, is_divided=is_divided)",
     "counted_evidence(others, bounds, is_divided=is_divided)",
     "relations(given_periods([bounds]), metric)", "_sums(metrics)", "_rows(connection, company, flag, bounds)",
-    "records", "numbers", "same",
+    "records", "numbers", "same", "keys", "everything",
     "_keys(metrics)", "_keys(metrics, 'distribution')", "_keys(metrics, 'distinct')", "evidence",
     "_ROWS.format(declared=values(list(declared)))",
     "_DROP_READABLE.format(relation=table.fullname)", "made.get(ATTAINMENT, _NOTHING)", "made.get(FORECAST, _NOTHING)",
