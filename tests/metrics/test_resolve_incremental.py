@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import duckdb
 import pytest
@@ -183,30 +183,40 @@ def test_a_second_account_of_deals_is_little_beside_the_calls_of_a_large_company
     assert twins.compare()[1] == {}
 
 
+def pay_before_the_first_lead(connection: duckdb.DuckDBPyConnection) -> None:
+    """Customers of every world bought half a year before its first deal, as accounting knows."""
+    connection.execute(
+        "INSERT INTO core.payments BY NAME SELECT * REPLACE ('old-' || payment_id AS payment_id,"
+        " DATE '2026-03-03' AS paid_on,"
+        " NULL AS order_id, NULL AS invoice_number, NULL AS contract_number, '' AS purpose) FROM core.payments"
+        " WHERE kind = 'customer' AND is_deleted IS NOT TRUE AND amount > 0 AND payer_tax_id IS NOT NULL"
+    )
+
+
+def add_lone_deals(connection: duckdb.DuckDBPyConnection, deal_ids: Sequence[str], day: str, now: datetime) -> None:
+    """Deals of one more account, made on a day and tied to nothing."""
+    connection.execute(
+        "INSERT INTO core.deals BY NAME SELECT deals.* REPLACE (lone.deal_id AS deal_id, 'another' AS source,"
+        " NULL AS company_id, NULL AS tax_id, NULL AS order_id, NULL AS invoice_number,"
+        " NULL AS contract_number, NULL AS amount, CAST($day AS TIMESTAMPTZ) AS created_at, $now AS loaded_at)"
+        " FROM (SELECT * FROM core.deals SEMI JOIN calc.leads USING (source, deal_id) LIMIT 1) AS deals"
+        " CROSS JOIN (SELECT unnest($deals) AS deal_id) AS lone",
+        {"day": f"{day} 09:00:00+00", "now": now, "deals": [*deal_ids]},
+    )
+
+
 @pytest.mark.parametrize("is_between", [False, True])
 def test_an_account_older_than_the_company_is_news_where_nobody_bought_before(is_between: bool) -> None:
     """The first lead moved a year back made every customer's beginning new, whether anything hung on it or not; and
     where it does, customers outside the scope stayed what they were."""
     twins = Twins(5, 3)
-    connection = twins.connection
     if is_between:
-        connection.execute(
-            "INSERT INTO core.payments BY NAME SELECT * REPLACE ('old-' || payment_id AS payment_id,"
-            " DATE '2026-03-03' AS paid_on,"
-            " NULL AS order_id, NULL AS invoice_number, NULL AS contract_number, '' AS purpose) FROM core.payments"
-            " WHERE kind = 'customer' AND is_deleted IS NOT TRUE AND amount > 0 AND payer_tax_id IS NOT NULL"
-        )
+        pay_before_the_first_lead(twins.connection)
         twins.resolve()
-    before = connection.execute("SELECT min(local_date) FROM calc.leads").fetchone()
+    first = "SELECT min(local_date) FROM calc.leads"
+    before = twins.connection.execute(first).fetchone()
     twins.clock.advance(3600)
-    connection.execute(
-        "INSERT INTO core.deals BY NAME SELECT deals.* REPLACE ('ancient' AS deal_id, 'another' AS source,"
-        " NULL AS company_id, NULL AS tax_id, NULL AS order_id, NULL AS invoice_number,"
-        " NULL AS contract_number, NULL AS amount,"
-        " TIMESTAMPTZ '2026-01-01 09:00:00+00' AS created_at, $now AS loaded_at) FROM core.deals"
-        " JOIN calc.leads USING (source, deal_id) LIMIT 1",
-        {"now": twins.clock.now()},
-    )
+    add_lone_deals(twins.connection, ["ancient"], "2026-01-01", twins.clock.now())
     assert twins.resolve().scoped != is_between
-    assert connection.execute("SELECT min(local_date) FROM calc.leads").fetchone() != before, "nothing has moved"
+    assert twins.connection.execute(first).fetchone() != before, "nothing has moved"
     assert twins.compare()[1] == {}
