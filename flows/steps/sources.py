@@ -17,7 +17,7 @@ from warehouse.database import Files
 MEGABYTE, GIGABYTE = 10**6, 10**9  # as the engine has them
 LOAD_MEMORY = "96MB"
 # Of one period at a time; a gigabyte where that is too little, then half of what there is.
-COMPUTE_MEGABYTES = 640
+COMPUTE_MEGABYTES = 512
 # Who has a lake has the machine for it, and a month of a large one done twice is a third of its time.
 LAKE_COMPUTE_MEGABYTES = 2_400
 MORE_MEMORY = ("256MB", "512MB", "1GB")
