@@ -11,7 +11,7 @@ from sheet_files import NOW, PAYMENTS, Loaded, csv_text, load, write
 
 from base.clock import FakeClock
 from flows.steps.sync import sync
-from tests.engine import look
+from tests.engine import lake_table, look
 from voronka.config import load_project
 
 LATER = NOW + timedelta(hours=1)
@@ -121,7 +121,7 @@ def test_what_was_taken_back_is_marked_in_the_core(tmp_path: Path, empty_files: 
     """A tombstone that no relation takes: the payment would be counted for ever; a cost has no mark and is worth 0."""
     shutil.copytree(empty_files, tmp_path / "var")
     exports, clock = tmp_path / "exports", FakeClock(datetime(2026, 2, 10, 6, 0, tzinfo=UTC))
-    (tmp_path / "voronka.toml").write_text(CONFIG, "utf-8")
+    (tmp_path / "voronka.toml").write_text(CONFIG + lake_table(tmp_path), "utf-8")
 
     def night(*days: int) -> None:
         clock.advance(3600)
