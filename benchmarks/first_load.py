@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.measure import Cost, reference_seconds, run
+from benchmarks.measure import CLI, Cost, reference_seconds, run
 from benchmarks.summary import Line, line_of
 
 ROOT = Path(__file__).parent.parent
@@ -73,8 +73,7 @@ def _configure(url: str, folder: Path) -> None:
 
 
 def _voronka(url: str, folder: Path) -> list[str]:
-    start = "import sys; from voronka.cli import main; sys.exit(main())"
-    return [sys.executable, "-c", start, "--config", str(folder / "voronka.toml"), "sync"]
+    return [sys.executable, "-c", CLI, "--config", str(folder / "voronka.toml"), "sync"]
 
 
 def _dlt(*options: str) -> Callable[[str, Path], list[str]]:

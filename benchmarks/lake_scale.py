@@ -26,7 +26,7 @@ import duckdb
 from base.clock import SystemClock
 from benchmarks.first_load import served
 from benchmarks.generate import Size, generate
-from benchmarks.measure import Cost, reference_seconds, run
+from benchmarks.measure import CLI, Cost, reference_seconds, run
 from benchmarks.multiply import NO_RECORDS, copied, copy_cut
 from benchmarks.summary import US, Line, line_of
 from flows.project import Project
@@ -67,7 +67,6 @@ start = 2023-11-01
 type = "onec"
 path = "exports"
 """
-START = "import sys; from voronka.cli import main; sys.exit(main())"
 ANOTHER = """
 [sources.another]
 type = "amocrm"
@@ -178,7 +177,7 @@ def forget(project: Project) -> None:
 def measure(project: Project, server: Server | None, arguments: Sequence[str], what: str, count: int) -> Line:
     """One command as a process; its figures are printed beside PostgreSQL's own CPU and the machine's pace."""
     reference, before = reference_seconds(), server.cpu_seconds() if server else 0.0
-    command = [sys.executable, "-c", START, "--config", str(project.config_path), *arguments]
+    command = [sys.executable, "-c", CLI, "--config", str(project.config_path), *arguments]
     cost: Cost = run(command, cwd=project.root, environment={"PYTHONPATH": str(ROOT)}, log=project.root / "log")
     besides = server.cpu_seconds() - before if server else 0.0
     print(

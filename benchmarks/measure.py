@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# What `python -c` runs as the command voronka, from a checkout that is not installed.
+CLI = "import sys; from voronka.cli import main; sys.exit(main())"
+
 
 @dataclass(frozen=True)
 class Cost:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.measure import Cost, reference_seconds, run
+from benchmarks.measure import CLI, Cost, reference_seconds, run
 from benchmarks.summary import US, Line, line_of
 
 ROOT = Path(__file__).parent.parent
@@ -192,8 +192,7 @@ def measure(megabytes: int, folder: Path) -> tuple[int, Cost, Cost]:
     (folder / "files").mkdir()
     write_statement(folder / "files" / "kl_to_1c.txt", documents)
     (folder / "voronka.toml").write_text(CONFIG, encoding="utf-8")
-    start = "import sys; from voronka.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", start, "--config", str(folder / "voronka.toml"), "sync"]
+    command = [sys.executable, "-c", CLI, "--config", str(folder / "voronka.toml"), "sync"]
     costs = [
         run(command, cwd=ROOT, environment={"PYTHONPATH": str(ROOT)}, log=folder / f"{place}.log") for place in (1, 2)
     ]

@@ -24,7 +24,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.leads import FIRST_USER, LOST, PIPELINE, STAGES, USER_COUNT, WON
-from benchmarks.measure import Cost, reference_seconds, run
+from benchmarks.measure import CLI, Cost, reference_seconds, run
 from benchmarks.summary import US, Line, line_of
 from benchmarks.whole_servers import FIRST_EXTENSION
 
@@ -57,7 +57,6 @@ client.REQUESTS_PER_MINUTE = client.STATISTICS_PER_MINUTE = 60_000_000.0
 from voronka.cli import main
 sys.exit(main())
 """
-PLAIN_START = "import sys; from voronka.cli import main; sys.exit(main())"
 NO_LIMIT = 1_000_000
 # Requests a second: an amoCRM account's, and those of Zadarma's statistics (shared/sources).
 AMOCRM_LIMIT, ZADARMA_LIMIT = 7, 3 / 60
@@ -184,7 +183,7 @@ def _tell(folder: Path, deals: int, calls: int, limits: bool) -> list[Line]:
         )
         for place, (name, arguments) in enumerate(STEPS.items()):
             reference = reference_seconds()
-            cost = step(folder, arguments, place, PLAIN_START if limits else START)
+            cost = step(folder, arguments, place, CLI if limits else START)
             told_cost = f"{cost.cpu_seconds:.1f} | {cost.wall_seconds:.1f} | {cost.peak_tree_rss / MEBIBYTE:.0f}"
             print(f"| {name} | {told_cost} | {reference:.2f} |", flush=True)
             if limits and place == 0:

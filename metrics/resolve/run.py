@@ -221,13 +221,13 @@ def _resolve_in_parts(
             for part in todo:
                 with _part(connection, company, now) as scope:
                     fill_part(scope, part)
-                    changes += _make(connection, company, clock, scope)
+                    changes += _make(connection, company, clock, now, scope)
                     seen[part] = first_day(connection)
             first = first_day(connection)
             todo = [part for part, day in seen.items() if day != first]
         with _part(connection, company, now) as scope:
             if fill_lists(scope):
-                changes += _make(connection, company, clock, scope)
+                changes += _make(connection, company, clock, now, scope)
     with transaction(connection):
         check_written(connection)
         _remember(connection, company, resolved_at)
@@ -242,11 +242,13 @@ def _part(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime
         yield scope
 
 
-def _make(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, scope: Scope) -> list[Change]:
-    """Make what is in the scope, and write it."""
+def _make(
+    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, now: datetime, scope: Scope
+) -> list[Change]:
+    """Make what is in the scope, and write it as of `now`: what is written later would be news to the next resolve."""
     report = _stage(connection, company, clock, stage_money, scope, keep_choosers)
     with scope.at_home(), transaction(connection):
-        return [*report.changes, *_write(connection, clock.now())]
+        return [*report.changes, *_write(connection, now)]
 
 
 def _remember(connection: duckdb.DuckDBPyConnection, company: Company, resolved_at: datetime | None) -> None:
