@@ -16,7 +16,6 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from base.clock import Clock
 from metrics.resolve.changes import Change, compare_changes, write_changes
 from metrics.resolve.matching import read_number_keys, read_purposes
 from metrics.resolve.splitting import LedgerRow, split_ledger
@@ -65,18 +64,18 @@ class MoneyReport:
         return sum(change.rows for change in self.changes)
 
 
-def resolve_money(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock) -> MoneyReport:
-    """Match, credit and sum up all payments, and write what differs: `stage_money` and `write_money` in one.
+def resolve_money(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime) -> MoneyReport:
+    """Match, credit and sum up all payments, and write what differs as of `now`: both steps in one.
 
     Opens no transaction: it belongs in the caller's. Its temporary tables and macros are gone when it returns.
     """
-    report = stage_money(connection, company, clock)
+    report = stage_money(connection, company)
     for relation in MONEY_WRITES:
         compare_changes(connection, relation)
-    return replace(report, changes=write_money(connection, clock.now()))
+    return replace(report, changes=write_money(connection, now))
 
 
-def stage_money(connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock) -> MoneyReport:
+def stage_money(connection: duckdb.DuckDBPyConnection, company: Company) -> MoneyReport:
     """Match, credit and sum up all payments into temporary tables `next_*` of `MONEY_WRITES`; writes nothing but the
     numbers read from texts (calc.payment_numbers, calc.number_keys), which are right by themselves.
 

@@ -53,7 +53,7 @@ OWNER_LOG_TYPES = ("amocrm",)
 # What the steps before money leave to it (money.py).
 _READ_BY_MONEY = {"deal_credits", "next_stage_events"}
 
-MoneyStep = Callable[[duckdb.DuckDBPyConnection, Company, Clock], MoneyReport]
+MoneyStep = Callable[[duckdb.DuckDBPyConnection, Company], MoneyReport]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,22 +154,23 @@ def resolve(
     stored = stored_versions(connection)
     if stored == versions:
         return ResolveReport(ran=False)
+    # Whatever is written bears this one instant: with a later one it would be news to the next resolve.
     now = clock.now()
     resolved_at = now if is_later(connection, now) else None
     if money is stage_money and only_records_changed(stored, versions):
         with _temporary_tables(connection):
-            report = _resolve_part(connection, company, clock, scoped_share)
+            report = _resolve_part(connection, company, now, resolved_at, scoped_share)
         if report is not None:
             keep_order(connection)
             return report
     parts = count_parts(count_of(connection, "FROM core.deals"), count_of(connection, "FROM core.calls"), part_deals)
     if money is stage_money and parts > 1:
-        report = _resolve_in_parts(connection, company, clock, parts)
+        report = _resolve_in_parts(connection, company, now, resolved_at, parts)
         keep_order(connection)
         return report
     with _temporary_tables(connection):
         set_parameters(connection, company, now)
-        report = _stage(connection, company, clock, money)
+        report = _stage(connection, company, now, money)
         with transaction(connection):
             changes = [*report.changes, *_write(connection, now)]
             _remember(connection, company, resolved_at)
@@ -178,11 +179,9 @@ def resolve(
 
 
 def _resolve_part(
-    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, share: float
+    connection: duckdb.DuckDBPyConnection, company: Company, now: datetime, resolved_at: datetime | None, share: float
 ) -> ResolveReport | None:
     """Resolve what changed; None = it can't be told apart, or is too much of all: nothing but people was written."""
-    now = clock.now()
-    resolved_at = now if is_later(connection, now) else None
     set_parameters(connection, company, now)
     since = find_start(connection, company, now, share)
     if since is None:
@@ -192,7 +191,7 @@ def _resolve_part(
     try:
         with open_scope(connection) as scope:
             fill_scope(scope, since, share)
-            report = _stage(connection, company, clock, stage_money, scope)
+            report = _stage(connection, company, now, stage_money, scope)
             with scope.at_home(), transaction(connection):
                 changes = [*report.changes, *_write(connection, now)]
                 check_written(connection)
@@ -204,11 +203,9 @@ def _resolve_part(
 
 
 def _resolve_in_parts(
-    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, count: int
+    connection: duckdb.DuckDBPyConnection, company: Company, now: datetime, resolved_at: datetime | None, count: int
 ) -> ResolveReport:
     """Resolve everything, a part at a time; then what only the end can tell."""
-    now = clock.now()
-    resolved_at = now if is_later(connection, now) else None
     set_parameters(connection, company, now)
     read = read_purposes(connection)
     read_number_keys(connection)
@@ -221,13 +218,13 @@ def _resolve_in_parts(
             for part in todo:
                 with _part(connection, company, now) as scope:
                     fill_part(scope, part)
-                    changes += _make(connection, company, clock, now, scope)
+                    changes += _make(connection, company, now, scope)
                     seen[part] = first_day(connection)
             first = first_day(connection)
             todo = [part for part, day in seen.items() if day != first]
         with _part(connection, company, now) as scope:
             if fill_lists(scope):
-                changes += _make(connection, company, clock, now, scope)
+                changes += _make(connection, company, now, scope)
     with transaction(connection):
         check_written(connection)
         _remember(connection, company, resolved_at)
@@ -242,11 +239,9 @@ def _part(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime
         yield scope
 
 
-def _make(
-    connection: duckdb.DuckDBPyConnection, company: Company, clock: Clock, now: datetime, scope: Scope
-) -> list[Change]:
-    """Make what is in the scope, and write it as of `now`: what is written later would be news to the next resolve."""
-    report = _stage(connection, company, clock, stage_money, scope, keep_choosers)
+def _make(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime, scope: Scope) -> list[Change]:
+    """Make what is in the scope, and write it."""
+    report = _stage(connection, company, now, stage_money, scope, keep_choosers)
     with scope.at_home(), transaction(connection):
         return [*report.changes, *_write(connection, now)]
 
@@ -260,18 +255,17 @@ def _remember(connection: duckdb.DuckDBPyConnection, company: Company, resolved_
 def _stage(
     connection: duckdb.DuckDBPyConnection,
     company: Company,
-    clock: Clock,
+    now: datetime,
     money: MoneyStep,
     scope: Scope | None = None,
     finish: Callable[[Scope], object] = finish_money,
 ) -> ResolveReport:
     """Make and compare everything, in a scope what is in it; what the report counts as changed are the people."""
-    now = clock.now()
     scripts = {step: (SQL_DIR / step.file).read_text(encoding="utf-8") for step in BEFORE_MONEY + AFTER_MONEY}
     changes: list[Change] = []
     for step in BEFORE_MONEY:
         changes += _run_step(connection, step, scripts, now, scope)
-    matched = money(connection, company, clock)
+    matched = money(connection, company)
     if scope:
         finish(scope)
     for relation in MONEY_WRITES:

@@ -134,7 +134,7 @@ class MoneyWorld:
         self.connection.execute("CREATE OR REPLACE TEMP TABLE next_stage_events AS FROM calc.stage_events")
         for step in ("10_spans.sql", "35_credits.sql"):
             self.connection.execute((SQL_DIR / step).read_text(encoding="utf-8"))
-        report = resolve_money(self.connection, company, fresh_clock())
+        report = resolve_money(self.connection, company, fresh_clock().now())
         for name in _CREDIT_TABLES:
             self.connection.execute(f"DROP TABLE temp.{name}")
         return report

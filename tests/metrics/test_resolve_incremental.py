@@ -12,7 +12,9 @@ import pytest
 from base.clock import FakeClock
 from metrics.resolve import ResolveReport, resolve
 from metrics.resolve.incremental import find_start, only_records_changed, require_full
+from metrics.resolve.parts import PART_DEALS
 from metrics.resolve.scope import MADE, WHOLE
+from metrics.resolve.versions import read_setting
 from tests.metrics.fixture_core import COMPANY, empty_warehouse
 from tests.metrics.tangled import BEGINNING, DAYS, Worlds
 
@@ -181,6 +183,29 @@ def test_a_second_account_of_deals_is_little_beside_the_calls_of_a_large_company
     twins.connection.execute("UPDATE core.deals SET loaded_at = $now", {"now": twins.clock.now()})
     assert twins.resolve(share=0.3).scoped
     assert twins.compare()[1] == {}
+
+
+class HurriedClock(FakeClock):
+    """Told twice, it never tells the same."""
+
+    def now(self) -> datetime:
+        self.advance(1)
+        return super().now()
+
+
+@pytest.mark.parametrize("part_deals", [PART_DEALS, 7])
+def test_what_a_resolve_writes_is_no_news_to_the_next(part_deals: int) -> None:
+    """The night after everything was resolved resolved everything again: calls that were given a person, and payments
+    a deal, bore a later time than the resolve itself."""
+    twins = Twins(6, 4)
+    connection = twins.connection
+    connection.execute("UPDATE core.calls SET person_id = NULL; UPDATE core.payments SET match_rule = NULL")
+    require_full(connection)
+    resolve(connection, TOLD, HurriedClock(twins.clock.now()), part_deals=part_deals)
+    state = read_setting(connection, "resolved.state")
+    for relation in ("core.calls", "core.payments"):
+        newest = connection.execute(f"SELECT max(loaded_at) FROM {relation}").fetchone()
+        assert newest == (datetime.fromisoformat(state["at"]),), relation
 
 
 def pay_before_the_first_lead(connection: duckdb.DuckDBPyConnection) -> None:
