@@ -144,10 +144,9 @@ def _sweep(connection: duckdb.DuckDBPyConnection) -> None:
         "(SELECT source, deal_id FROM core.deals UNION SELECT source, deal_id FROM core.deal_events)"
     )
     for kept in dict.fromkeys(MADE.values()):
-        name, _, keys = kept.removeprefix("SEMI JOIN ").partition(" USING ")
-        if name in copied:
+        if kept.records in copied:
             made = [relation for relation, other in MADE.items() if other == kept]
-            _sweep_kind(connection, made, keys.strip("()"), copied[name])
+            _sweep_kind(connection, made, kept.keys, copied[kept.records])
     connection.execute("""
         DELETE FROM calc.customer_phones AS made
         WHERE NOT EXISTS (FROM calc.deal_customers AS kept WHERE kept.customer_id = made.customer_id)

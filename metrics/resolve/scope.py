@@ -41,9 +41,23 @@ RECORDS = {
 # Conversations and notes of them are found by their number alone; they tie nothing else together.
 BY_PHONE = {"core.calls": ("external_number", "call_id"), "core.activities": ("phone", "activity_id")}
 
-_DEAL = "SEMI JOIN scope.main.scope_deals USING (source, deal_id)"
-_CALL = "SEMI JOIN scope.core.calls USING (source, call_id)"
-_PAYMENT = "SEMI JOIN scope.core.payments USING (source, payment_id)"
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Rows with the keys of some of the scope's records."""
+
+    records: str
+    keys: str
+
+    @property
+    def join(self) -> str:
+        """What leaves of a relation these rows alone."""
+        return f"SEMI JOIN {self.records} AS in_scope USING ({self.keys})"
+
+
+_DEAL = Kept(records="scope.main.scope_deals", keys="source, deal_id")
+_CALL = Kept(records="scope.core.calls", keys="source, call_id")
+_PAYMENT = Kept(records="scope.core.payments", keys="source, payment_id")
 # What earlier resolves made of the scope's records: compared with what is made now.
 MADE = {
     **dict.fromkeys(
@@ -56,17 +70,17 @@ MADE = {
         _DEAL,
     ),
     **dict.fromkeys(("calc.calls", "calc.missed_calls"), _CALL),
-    "calc.call_notes": "SEMI JOIN scope.core.activities USING (source, activity_id)",
+    "calc.call_notes": Kept(records="scope.core.activities", keys="source, activity_id"),
     **dict.fromkeys(
         ("calc.payments", "core.payment_allocations", "calc.customer_payments", "calc.margins"), _PAYMENT
     ),
-    "calc.match_candidates": "SEMI JOIN scope.main.scope_choosers USING (source, payment_id)",
-    "calc.order_deals": "SEMI JOIN scope.core.orders USING (source, order_id)",
-    "calc.shipments": "SEMI JOIN scope.core.sales_documents USING (source, document_id)",
-    "calc.receivables": "SEMI JOIN scope.core.receivables USING (source, receivable_id)",
+    "calc.match_candidates": Kept(records="scope.main.scope_choosers", keys="source, payment_id"),
+    "calc.order_deals": Kept(records="scope.core.orders", keys="source, order_id"),
+    "calc.shipments": Kept(records="scope.core.sales_documents", keys="source, document_id"),
+    "calc.receivables": Kept(records="scope.core.receivables", keys="source, receivable_id"),
     # A customer's deals are one cluster; a customer new to the scope had no phones in it.
-    "calc.customer_phones": "SEMI JOIN scope.calc.deal_customers USING (customer_id)",
-    "calc.ties": "SEMI JOIN scope.main.scope_reached AS reached ON reached.node = owner",
+    "calc.customer_phones": Kept(records="scope.calc.deal_customers", keys="customer_id"),
+    "calc.ties": Kept(records="(SELECT node AS owner FROM scope.main.scope_reached)", keys="owner"),
 }  # fmt: skip
 # Small and the same for all records: made whole every time.
 WHOLE = ("calc.working_days", "calc.split_shares", "calc.stage_odds")
@@ -236,9 +250,9 @@ def copy_records(scope: Scope) -> None:
         WHERE node_of('deal', source, deal_id) IN (FROM scope.main.scope_reached)
     """)
     for relation in ("core.deals", "core.deal_events", "core.deal_contacts"):
-        scope.run(f"CREATE OR REPLACE TABLE scope.{relation} AS FROM {{home}}.{relation} {_DEAL}")
+        scope.run(f"CREATE OR REPLACE TABLE scope.{relation} AS FROM {{home}}.{relation} {_DEAL.join}")
     for relation in ("core.matches", "calc.payment_numbers"):
-        scope.run(f"CREATE OR REPLACE TABLE scope.{relation} AS FROM {{home}}.{relation} {_PAYMENT}")
+        scope.run(f"CREATE OR REPLACE TABLE scope.{relation} AS FROM {{home}}.{relation} {_PAYMENT.join}")
     numbers = " UNION ".join(
         f"SELECT {name} AS number FROM scope.{relation}"
         for relation, name in (
@@ -282,7 +296,7 @@ def copy_calls(scope: Scope) -> None:
 def show_the_rest(scope: Scope) -> None:
     """Name everything that is not copied: what was made of the copied records, and inputs and the like as they are."""
     for relation, kept in MADE.items():
-        scope.run(f"CREATE VIEW scope.{relation} AS FROM {{home}}.{relation} {kept}")
+        scope.run(f"CREATE VIEW scope.{relation} AS FROM {{home}}.{relation} {kept.join}")
     shown = {*RECORDS, *BY_PHONE, *MADE, "core.matches", "calc.payment_numbers", "calc.number_keys"}
     for table in WAREHOUSE.sorted_tables:
         is_read = table.schema in ("core", "calc") or table.fullname == "meta.sync_runs"
