@@ -8,7 +8,7 @@ nothing, whatever order they were loaded in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from metrics.resolve.changes import Change, compare_changes, write_changes
+from metrics.resolve.changes import Change, write_changes
 from metrics.resolve.matching import read_number_keys, read_purposes
 from metrics.resolve.splitting import LedgerRow, split_ledger
 from metrics.settings import Company
@@ -48,7 +48,7 @@ _PARTS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class MoneyReport:
-    """What resolving found: counts of payments, and of rows it changed."""
+    """What resolving found: counts of payments."""
 
     by_rule: dict[str, int] = field(default_factory=dict)  # match_rule -> payments booked by it
     unmatched: int = 0  # customers' payments and refunds with a rest that no deal has
@@ -56,23 +56,6 @@ class MoneyReport:
     candidates: int = 0  # unmatched payments with deals a person may choose from
     idle_decisions: int = 0  # rows of matches.csv that book nothing: unknown payment or deal, or money left out
     purposes_read: int = 0
-    changes: tuple[Change, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        """Rows written or removed, all relations together."""
-        return sum(change.rows for change in self.changes)
-
-
-def resolve_money(connection: duckdb.DuckDBPyConnection, company: Company, now: datetime) -> MoneyReport:
-    """Match, credit and sum up all payments, and write what differs as of `now`: both steps in one.
-
-    Opens no transaction: it belongs in the caller's. Its temporary tables and macros are gone when it returns.
-    """
-    report = stage_money(connection, company)
-    for relation in MONEY_WRITES:
-        compare_changes(connection, relation)
-    return replace(report, changes=write_money(connection, now))
 
 
 def stage_money(connection: duckdb.DuckDBPyConnection, company: Company) -> MoneyReport:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 
-from metrics.resolve.money import SQL_DIR, MoneyReport, resolve_money
+from metrics.resolve.changes import Change, compare_changes
+from metrics.resolve.money import MONEY_WRITES, SQL_DIR, MoneyReport, stage_money, write_money
 from metrics.settings import Company
 from tests.metrics.fixture_core import (
     COMPANY,
@@ -37,6 +39,17 @@ _CREDIT_TABLES = (
 def day(text: str) -> date:
     """`12` is in November 2026, `10-20` names the month, a full ISO date stands for itself."""
     return date.fromisoformat({2: f"2026-11-{text}", 5: f"2026-{text}", 10: text}[len(text)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolved(MoneyReport):
+    """What was found, and the rows it changed."""
+
+    changes: tuple[Change, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(change.rows for change in self.changes)
 
 
 class MoneyWorld:
@@ -127,17 +140,20 @@ class MoneyWorld:
     def add(self, relation: str, row: Mapping[str, Any]) -> None:
         insert(self.connection, relation, [row])
 
-    def resolve(self, company: Company = COMPANY) -> MoneyReport:
+    def resolve(self, company: Company = COMPANY) -> Resolved:
         """Money's part of resolve, on the credits that the steps before it would have made."""
         self.connection.execute("SET VARIABLE zone = $1", [company.zone.key])
         self.connection.execute("CREATE OR REPLACE TEMP TABLE next_deal_owners AS FROM core.deal_owners")
         self.connection.execute("CREATE OR REPLACE TEMP TABLE next_stage_events AS FROM calc.stage_events")
         for step in ("10_spans.sql", "35_credits.sql"):
             self.connection.execute((SQL_DIR / step).read_text(encoding="utf-8"))
-        report = resolve_money(self.connection, company, fresh_clock().now())
+        report = stage_money(self.connection, company)
+        for relation in MONEY_WRITES:
+            compare_changes(self.connection, relation)
+        changes = write_money(self.connection, fresh_clock().now())
         for name in _CREDIT_TABLES:
             self.connection.execute(f"DROP TABLE temp.{name}")
-        return report
+        return Resolved(**vars(report), changes=changes)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.connection.execute(query).fetchall()
