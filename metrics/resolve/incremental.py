@@ -21,6 +21,7 @@ from metrics.resolve.scope import (
     grow,
     show_the_rest,
 )
+from metrics.resolve.timed import is_timed_otherwise
 from metrics.resolve.versions import SOURCE_RELATIONS, read_setting, source_settings, store_setting
 from metrics.settings import Company
 from models.arrow import find_relation
@@ -42,9 +43,14 @@ class ScopeError(Exception):
 
 
 def only_records_changed(stored: dict[str, str], present: dict[str, str]) -> bool:
-    """Inputs, settings and rules are those of the last resolve; of sources, `find_start` tells which came."""
+    """Inputs, settings and rules are those of the last resolve. Of sources, `find_start` tells which came; of the
+    production calendar's days, `finish_money` whether they concern what was there."""
     differing = {name for name in stored.keys() | present.keys() if stored.get(name) != present.get(name)}
-    return len(differing) > 0 and differing <= {"resolve.core_version", "resolve.sources_version"}
+    return len(differing) > 0 and differing <= {
+        "resolve.core_version",
+        "resolve.sources_version",
+        "resolve.calendar_version",
+    }
 
 
 def is_later(connection: duckdb.DuckDBPyConnection, now: datetime) -> bool:
@@ -148,14 +154,17 @@ def finish_money(scope: Scope) -> None:
     beyond itself.
 
     Raises:
-        ScopeError: the company's first lead is of another day, and records outside stand between the two; or the
-            documents of a changed deal ask a sum nobody reckoned with.
+        ScopeError: the company's first lead is of another day, and records outside stand between the two; the
+            documents of a changed deal ask a sum nobody reckoned with; or records outside were timed by working days
+            that are others now.
     """
     keep_choosers(scope)
     if scope.count(_MOVED_BEGINNING):
         raise ScopeError("first lead")
     if scope.count(_UNFORESEEN_SUMS):
         raise ScopeError("sums of documents")
+    if is_timed_otherwise(scope):
+        raise ScopeError("working days")
 
 
 # Before the first lead only accounting knows who bought (sql/94_sales.sql): what that decides of payments outside the

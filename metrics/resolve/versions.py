@@ -43,7 +43,8 @@ def present_versions(connection: duckdb.DuckDBPyConnection, company: Company) ->
     """Digests by their names in `meta.settings`: of core records, inputs, settings, and of the rules' own text."""
     return {
         f"{_PREFIX}core_version": core_version(connection),
-        f"{_PREFIX}input_version": input_version(connection, but=[*UNREAD_INPUTS]),
+        f"{_PREFIX}input_version": input_version(connection, but=[*UNREAD_INPUTS, *_calendars(connection)]),
+        f"{_PREFIX}calendar_version": _calendar_version(connection),
         f"{_PREFIX}settings_version": _digest(_settings(company)),
         f"{_PREFIX}sources_version": _digest(source_settings(company)),
         f"{_PREFIX}rules_version": rules_version(),
@@ -85,6 +86,16 @@ def core_version(connection: duckdb.DuckDBPyConnection) -> str:
         f"SELECT '{name}' AS relation, count(*), max(loaded_at), sum(version) FROM {name}" for name in SOURCE_RELATIONS
     )
     return _digest([watermarks, connection.execute(f"{counts} ORDER BY relation").fetchall()])
+
+
+def _calendars(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The production calendars among the inputs: they grow by themselves, and resolve goes by the days alone."""
+    named = connection.execute("SELECT file FROM meta.inputs WHERE starts_with(file, 'calendar:')").fetchall()
+    return [str(file) for (file,) in named]
+
+
+def _calendar_version(connection: duckdb.DuckDBPyConnection) -> str:
+    return _digest(connection.execute("SELECT day, hours FROM core.calendar ORDER BY day").fetchall())
 
 
 def rules_version() -> str:
