@@ -12,6 +12,7 @@ def is_timed_otherwise(scope: Scope) -> bool:
     A calendar grows by itself: by a year every January, and by earlier ones with an older account. Where nothing was
     timed, days come and go freely: a stay, a norm or a grace is a difference of two sums over the days in between.
     """
+    # The days are few and nearly always the same; what they timed is all deals and missed calls.
     return scope.count(f"SELECT count(*) FROM ({_DIFFERING})") > 0 and scope.count(_TIMED) > 0
 
 

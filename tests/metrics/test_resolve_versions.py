@@ -12,9 +12,13 @@ from metrics.versions import input_version
 from tests.metrics.fixture_core import COMPANY, empty_warehouse
 
 
-@pytest.mark.parametrize(("file", "resolves"), [("people.csv", True), ("plans.csv", False), ("absences.csv", False)])
-def test_a_plan_and_an_absence_resolve_nothing_but_compute_periods_anew(file: str, resolves: bool) -> None:
-    """A plan typed into a file cost a company of a hundred million calls the resolving of all of them."""
+@pytest.mark.parametrize(
+    ("file", "resolves"),
+    [("people.csv", True), ("calendar.csv", True), ("plans.csv", False), ("absences.csv", False), ("calendar:RU", False)],
+)
+def test_what_no_step_reads_resolves_nothing_but_computes_periods_anew(file: str, resolves: bool) -> None:
+    """A plan typed into a file, or a newer version of the calendar's package with the same days, cost a company of a
+    hundred million calls the resolving of all of them."""
     with empty_warehouse() as connection:
         before = present_versions(connection, COMPANY), input_version(connection)
         connection.execute(
