@@ -27,8 +27,6 @@ from base.errors import UsageError, VoronkaError
 from base.processes import descendants
 from base.text import Text, say
 
-# What a stopping worker may take to let go of a run; a killed one is safe too, a rerun continues.
-STOP_SECONDS = 30.0
 POLL_SECONDS = 0.5
 REQUEST_SECONDS = 30.0
 BUSY_ATTEMPTS = 6
@@ -55,6 +53,8 @@ class Place:
     host: str = "127.0.0.1"
     # A cold start takes 10 s on an idle machine and has taken more than a minute on a busy one.
     start_seconds: float = 120.0
+    # What stopping workers may take to let go of their runs; killed ones are safe too, a rerun continues.
+    stop_seconds: float = 30.0
 
     @property
     def url(self) -> str:
@@ -124,26 +124,35 @@ class Scheduler:
                 raise self._failure(name)
 
     def stop(self) -> None:
-        """Stop the runs, the worker, then the server; whoever doesn't listen is killed.
+        """Stop the runs, the workers together, then the server; whoever doesn't listen is killed.
 
         A run that is stopped loses nothing: the next one continues where the last commit was.
         """
         runs = self._run_processes()
         for process in runs:
             _signal_group(process, signal.SIGTERM)
-        for _, child in reversed(self._children):
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(STOP_SECONDS)
-            # What a worker began meanwhile; once it has ended nobody knows whose they were.
-            runs |= self._run_processes()
-            _signal_group(child.pid, signal.SIGKILL)
-            child.wait()
+        runs |= self._end([child for name, child in self._children if name != "server"])
+        self._end([child for name, child in self._children if name == "server"])
         # They have sessions of their own, and would go on writing unseen.
         for process in runs:
             _signal_group(process, signal.SIGKILL)
         self._children.clear()
+
+    def _end(self, children: Sequence[subprocess.Popen[bytes]]) -> set[int]:
+        """End these; the processes of runs they had in work by then."""
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        deadline = self.clock.monotonic() + self.place.stop_seconds
+        for child in children:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(deadline - self.clock.monotonic(), 0.0))
+        # What a worker began meanwhile; once it has ended nobody knows whose they were.
+        runs = self._run_processes()
+        for child in children:
+            _signal_group(child.pid, signal.SIGKILL)
+            child.wait()
+        return runs
 
     def log_path(self, name: str) -> Path:
         return self.place.home / f"{name}.log"
@@ -308,7 +317,7 @@ def _asking_again(clock: Clock) -> tenacity.Retrying:
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(_is_busy),
         stop=tenacity.stop_after_attempt(BUSY_ATTEMPTS),
-        wait=tenacity.wait_exponential(max=STOP_SECONDS),
+        wait=tenacity.wait_exponential(max=REQUEST_SECONDS),
         sleep=clock.sleep,
         reraise=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ def test_a_run_that_its_worker_leaves_behind_is_stopped_all_the_same(tmp_path: P
     """It would go on writing unseen, with nobody to see its end."""
     scheduler = scheduler_of(tmp_path, BusyServer(200))
     with (
-        subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, start_new_session=True) as worker,
+        started(WORKER) as worker,
         subprocess.Popen(["sleep", "60"], start_new_session=True) as strangers,
     ):
         assert worker.stdout is not None
@@ -83,6 +84,51 @@ def test_a_run_that_its_worker_leaves_behind_is_stopped_all_the_same(tmp_path: P
         assert strangers.poll() is None
         strangers.kill()
     assert is_gone(run)
+
+
+# Deaf to being stopped, and one that tells when it is: whether the other, whose number it reads, is there still.
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+TELLTALE = """
+import os, signal, sys
+def tell(number, frame):
+    print(os.path.exists(f"/proc/{other}"), flush=True)
+    sys.exit()
+other = int(sys.stdin.readline())
+signal.signal(signal.SIGTERM, tell)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def test_workers_that_do_not_listen_are_waited_for_together(tmp_path: Path) -> None:
+    """Three workers of Prefect, each of which lingers, took a minute and a half to stop: longer than an operating
+    system waits for its services."""
+    place = Place(home=tmp_path, config_path=tmp_path / "voronka.toml", stop_seconds=0.5)
+    scheduler = Scheduler(place, clock=VirtualClock(datetime(2026, 3, 2, tzinfo=UTC)), transport=BusyServer(200))
+    with started(TELLTALE) as telltale, started(DEAF) as deaf:
+        assert telltale.stdin is not None
+        assert telltale.stdout is not None
+        assert deaf.stdout is not None
+        assert deaf.stdout.readline() == b"deaf\n"
+        telltale.stdin.write(f"{deaf.pid}\n".encode())
+        telltale.stdin.flush()
+        assert telltale.stdout.readline() == b"ready\n"
+        scheduler._children += [("worker", telltale), ("parts-1", deaf)]
+        scheduler.stop()
+        assert telltale.stdout.readline() == b"True\n"
+        assert deaf.returncode == -signal.SIGKILL
+
+
+def started(script: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
 
 
 def is_gone(process: int, seconds: float = 10.0) -> bool:
