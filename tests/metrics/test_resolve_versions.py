@@ -14,7 +14,13 @@ from tests.metrics.fixture_core import COMPANY, empty_warehouse
 
 @pytest.mark.parametrize(
     ("file", "resolves"),
-    [("people.csv", True), ("calendar.csv", True), ("plans.csv", False), ("absences.csv", False), ("calendar:RU", False)],
+    [
+        ("people.csv", True),
+        ("calendar.csv", True),
+        ("plans.csv", False),
+        ("absences.csv", False),
+        ("calendar:RU", False),
+    ],
 )
 def test_what_no_step_reads_resolves_nothing_but_computes_periods_anew(file: str, resolves: bool) -> None:
     """A plan typed into a file, or a newer version of the calendar's package with the same days, cost a company of a
