@@ -163,7 +163,7 @@ class Scheduler:
         return [sys.executable, "-m", "prefect", *arguments]
 
     def _spawn(self, name: str, *arguments: str) -> None:
-        with self.log_path(name).open("wb") as log:
+        with self.log_path(name).open("wb") as log, _interruptible():
             child = subprocess.Popen(
                 self._command(*arguments),
                 cwd=self.place.checkout,
@@ -307,6 +307,21 @@ def run_scheduler(place: Place, *, tell: Callable[[Text], None]) -> None:
         tell(say("Планировщик остановлен.", "The scheduler was stopped."))
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Children started inside can be told to stop. `nohup`, or a script's `&`, has SIGINT ignored by whoever inherits
+    it, and SIGTERM is but passed on as SIGINT by Prefect's workers: they would go on until they are killed."""
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is signal.SIG_IGN:
+        # What is handled here is a child's default.
+        signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        if previous is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, previous)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

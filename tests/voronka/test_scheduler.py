@@ -125,6 +125,28 @@ def test_workers_that_do_not_listen_are_waited_for_together(tmp_path: Path) -> N
         assert deaf.returncode == -signal.SIGKILL
 
 
+class Told(Scheduler):
+    """Starts a child that tells what an interrupt would do to it."""
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT))"]
+
+
+def test_what_starts_behind_nohup_can_be_stopped(tmp_path: Path) -> None:
+    """`nohup voronka serve &`: a worker of Prefect hands SIGTERM on as SIGINT, which is ignored there, and was waited
+    for half a minute before it was killed."""
+    scheduler = Told(Place(home=tmp_path, config_path=tmp_path / "voronka.toml"))
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        scheduler._spawn("worker")
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a Ctrl-C in that shell would stop the scheduler"
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    ((_, child),) = scheduler._children
+    assert child.wait(30) == 0
+    assert "default_int_handler" in scheduler.log_path("worker").read_text()
+
+
 def started(script: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
