@@ -233,6 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Line]:
     chosen = parser.parse_args(arguments)
     lines: list[Line] = []
     with tempfile.TemporaryDirectory(prefix="voronka-benchmark-") as passing:
+        Path(passing).chmod(0o711)  # where we are root, PostgreSQL has a user of its own, who must get in
         kept = (chosen.keep or Path(passing)).absolute()
         base = prepare_files(kept / "files", chosen.deals)
         print(
